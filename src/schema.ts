@@ -1,0 +1,208 @@
+import { z } from 'zod';
+import { canonical, familyOf, hostPrefix, isAddress, notUnicast } from './core/address.ts';
+
+/** IPVS schedulers of the stock kernel (net/netfilter/ipvs/Kconfig). */
+export const schedulers = [
+  'rr', 'wrr', 'lc', 'wlc', 'fo', 'ovf', 'lblc', 'lblcr', 'dh', 'sh', 'mh', 'sed', 'nq', 'twos',
+] as const; // biome-ignore format: a list
+
+/** Scheduler flags as ipvsadm spells them (`ipvsadm --sched-flags`), and the three bits they stand for. */
+export const schedulerFlags = [
+  'sh-fallback', 'sh-port', 'mh-fallback', 'mh-port', 'flag-1', 'flag-2', 'flag-3',
+] as const; // biome-ignore format: a list
+
+const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const nameHelp = 'a name is a DNS label: lower-case letters, digits and hyphens, at most 63, such as "rs1"';
+export const nameSchema = z.string().regex(label, { error: nameHelp });
+
+const addressSchema = z
+  .string()
+  .refine(isAddress, { error: 'not an IP address; write it like 192.0.2.100 or 2001:db8::100', abort: true })
+  .refine((a) => notUnicast(a) === undefined, {
+    error: (issue) => `${notUnicast(String(issue.input))} cannot be used here; take an address of the local network`,
+  })
+  .overwrite(canonical);
+
+const whole = (what: string, min: number, max: number) =>
+  z
+    .number({ error: `${what} is a number, ${min} to ${max}` })
+    .int({ error: `${what} is a whole number, ${min} to ${max}` })
+    .min(min, { error: `${what} is at least ${min}` })
+    .max(max, { error: `${what} is at most ${max}` });
+
+const u32 = 0xffff_ffff;
+const checkLater = z
+  .never({ error: 'checks are not part of this version yet; leave "check" out: a real server is judged by its agent' })
+  .optional();
+
+const portKey = z.string().regex(/^[1-9]\d{0,4}\/(tcp|udp)$/, { error: 'a port is written like "80/tcp" or "53/udp"' })
+  .refine((key) => Number.parseInt(key, 10) <= 65535, { error: 'a port is 1 to 65535' }); // biome-ignore format: short
+
+const balancedPort = z.strictObject({
+  policy: z.literal('real-servers'),
+  scheduler: z.enum(schedulers, { error: `the schedulers are ${schedulers.join(', ')}` }).default('wlc'),
+  schedulerFlags: z
+    .array(z.enum(schedulerFlags, { error: `the scheduler flags are ${schedulerFlags.join(', ')}` }))
+    .max(3)
+    .optional(),
+  persistenceSeconds: whole('persistenceSeconds', 1, 2_678_400).optional(),
+  persistenceNetmask: z
+    .union([z.string().refine((text) => maskLength(text) !== undefined), whole('persistenceNetmask', 1, 128)], {
+      error: 'a netmask such as "255.255.255.0" (IPv4), or a prefix length such as 64',
+    })
+    .optional(),
+  onePacket: z.boolean().optional(),
+  check: checkLater,
+});
+
+const directorPort = z.strictObject({ policy: z.literal('director'), check: checkLater });
+
+export const portSchema = z.discriminatedUnion('policy', [balancedPort, directorPort], {
+  error: 'policy is "real-servers" or "director"',
+});
+
+export const realServerSchema = z
+  .strictObject({
+    address: addressSchema,
+    weight: whole('weight', 0, 65535).default(100),
+    state: z
+      .enum(['active', 'drain', 'maintenance'], { error: 'state is "active", "drain" or "maintenance"' })
+      .default('active'),
+    upperThreshold: whole('upperThreshold', 0, u32).optional(),
+    lowerThreshold: whole('lowerThreshold', 0, u32).optional(),
+  })
+  .refine((s) => (s.lowerThreshold ?? 0) <= (s.upperThreshold ?? 0), {
+    path: ['lowerThreshold'],
+    error: 'lowerThreshold is at most upperThreshold',
+  });
+
+export const realServersSchema = z.record(nameSchema, realServerSchema);
+
+export const poolSchema = z
+  .strictObject({
+    vip: addressSchema,
+    ports: z.record(portKey, portSchema).refine((p) => Object.keys(p).length > 0, {
+      error: 'a pool has at least one port, such as "80/tcp": { "policy": "real-servers" }',
+    }),
+    realServers: realServersSchema.default({}),
+    check: checkLater,
+  })
+  .superRefine((pool, context) => {
+    const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
+    const family = familyOf(pool.vip);
+    const seen = new Map<string, string>();
+    for (const [name, server] of Object.entries(pool.realServers)) {
+      const path = ['realServers', name, 'address'];
+      if (familyOf(server.address) !== family)
+        problem(path, `the VIP is ${family}, so is every real server's address of this pool; dual stack is two pools`);
+      if (server.address === pool.vip) problem(path, "a real server's own address differs from the VIP");
+      const other = seen.get(server.address);
+      if (other) problem(path, `"${other}" of this pool has the same address; each real server has its own`);
+      seen.set(server.address, name);
+    }
+    for (const [key, port] of Object.entries(pool.ports)) {
+      if (port.policy !== 'real-servers') continue;
+      const path = (field: string) => ['ports', key, field];
+      if (port.onePacket && !key.endsWith('/udp')) problem(path('onePacket'), 'onePacket is for UDP ports only');
+      for (const flag of port.schedulerFlags ?? [])
+        if (!flag.startsWith('flag-') && !flag.startsWith(`${port.scheduler}-`))
+          problem(
+            path('schedulerFlags'),
+            `${flag} belongs to the scheduler ${flag.slice(0, 2)}, not to ${port.scheduler}`,
+          );
+      if (port.persistenceNetmask === undefined) continue;
+      if (port.persistenceSeconds === undefined)
+        problem(path('persistenceNetmask'), 'persistenceNetmask goes with persistenceSeconds');
+      if (
+        (maskLength(port.persistenceNetmask) ?? 0) > hostPrefix(pool.vip) ||
+        (family === 'ipv6' && typeof port.persistenceNetmask === 'string')
+      )
+        problem(
+          path('persistenceNetmask'),
+          family === 'ipv4' ? 'a netmask or a prefix length of 1 to 32' : 'a prefix length of 1 to 128',
+        );
+    }
+  });
+
+/** Prefix length of "255.255.255.0" or of a number; undefined when the mask has holes or is 0. */
+export function maskLength(mask: string | number): number | undefined {
+  if (typeof mask === 'number') return mask;
+  if (mask.includes(':') || !isAddress(mask)) return undefined;
+  const bits = mask.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+  const length = bits.toString(2).indexOf('0');
+  const ones = length === -1 ? 32 : length;
+  return ones > 0 && bits === 2 ** 32 - 2 ** (32 - ones) ? ones : undefined;
+}
+
+export const poolsSchema = z.record(nameSchema, poolSchema);
+/** What `GET /v1/pools` answers, and what plan, export and apply take. `revision` is ignored on the way in. */
+export const poolsDocumentSchema = z.strictObject({ revision: z.number().int().optional(), pools: poolsSchema });
+
+export type RealServer = z.infer<typeof realServerSchema>;
+export type Port = z.infer<typeof portSchema>;
+export type BalancedPort = z.infer<typeof balancedPort>;
+export type Pool = z.infer<typeof poolSchema>;
+export type Pools = z.infer<typeof poolsSchema>;
+
+/** What an agent says of one VIP on its host. */
+const vipReport = z.strictObject({
+  /** The VIP is on lo. */
+  present: z.boolean(),
+  /** arp_ignore and arp_announce keep this host from answering for it (always true of IPv6). */
+  suppressed: z.boolean(),
+  /** Why it is not fit, in words. */
+  problem: z.string().max(500).optional(),
+});
+
+export const reportSchema = z.strictObject({
+  protocol: z.literal(1, { error: 'this controller speaks agent protocol 1; install the same version on both' }),
+  machineId: z.string().min(1).max(128),
+  bootId: z.string().min(1).max(128),
+  /** Revision of the desired state that this host has applied; 0 before the first. */
+  revision: z.number().int().min(0),
+  addresses: z.array(z.string().refine(isAddress).overwrite(canonical)).max(4096),
+  vips: z.record(z.string().refine(isAddress).overwrite(canonical), vipReport),
+  /** What the agent found wrong or refused, in words. */
+  problems: z.array(z.string().max(500)).max(100).default([]),
+});
+export type Report = z.infer<typeof reportSchema>;
+export type VipReport = z.infer<typeof vipReport>;
+
+export const agentDesiredSchema = z.object({
+  revision: z.number().int(),
+  vips: z.array(
+    z.object({
+      vip: z.string(),
+      /** The real server's own address in the pools of this VIP. */
+      address: z.string(),
+      ports: z.array(z.string()),
+    }),
+  ),
+});
+export type AgentDesired = z.infer<typeof agentDesiredSchema>;
+
+export const eventSchema = z.object({
+  id: z.number().int(),
+  /** RFC 3339, UTC. */
+  time: z.string(),
+  type: z.string(),
+  message: z.string(),
+  pool: z.string().optional(),
+  realServer: z.string().optional(),
+  vip: z.string().optional(),
+  agent: z.string().optional(),
+});
+export type Event = z.infer<typeof eventSchema>;
+
+/** RFC 9457, with the stable `code`, and each wrong field's path and what would be right. */
+export const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number().int(),
+  code: z.string(),
+  detail: z.string(),
+  /** Dotted path of the first wrong field, when the fault is in the body. */
+  path: z.string().optional(),
+  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+});
+export type Problem = z.infer<typeof problemSchema>;

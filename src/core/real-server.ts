@@ -1,0 +1,132 @@
+import type { AgentDesired, VipReport } from '../schema.ts';
+import { familyOf, hostPrefix, inNetwork, notUnicast } from './address.ts';
+import type { Desired } from './director.ts';
+import { sysctlName } from './director.ts';
+import type { ActualAddress, Link } from './kernel-state.ts';
+import { nothingDesired } from './ledger.ts';
+
+/** What an agent knows of its host besides what the controller wants. */
+export interface HostFacts {
+  addresses: readonly ActualAddress[];
+  links: readonly Link[];
+  /** Interface that carries the real server's address; undefined: found by that address. */
+  interface: string | undefined;
+  /** Networks that a VIP may lie in; undefined: any VIP of the controller's pools. */
+  allowedVips: readonly string[] | undefined;
+  /** Addresses that this host needs for something else (gateways, DNS servers, the controller), each with the word for it. */
+  reserved: ReadonlyMap<string, string>;
+}
+
+/** What this real server's kernel must look like, and why some VIPs are refused. */
+export interface RealServerDesired {
+  desired: Desired;
+  /** Reason by VIP, in words. */
+  refused: Map<string, string>;
+}
+
+// arp_ignore 1: answer only for addresses of the interface that was asked; arp_announce 2: never name the VIP as sender
+// (kernel Documentation/networking/ip-sysctl.rst). The kernel takes the larger of "all" and the interface.
+const suppression = [
+  { name: 'arp_ignore', value: '1', alsoFine: ['2'] },
+  { name: 'arp_announce', value: '2', alsoFine: [] },
+] as const;
+
+export function desiredRealServer(
+  wanted: AgentDesired,
+  host: HostFacts,
+  sysctls: ReadonlyMap<string, string | undefined>,
+): RealServerDesired {
+  const desired = nothingDesired();
+  const refused = new Map<string, string>();
+  for (const { vip, address } of wanted.vips) {
+    const reason = refusal(vip, address, host);
+    if (reason) refused.set(vip, reason.words);
+    if (reason?.kind === 'never') continue;
+    desired.vips.add(vip);
+    if (!reason) desired.addresses.set(vip, { address: vip, prefix: hostPrefix(vip), interface: 'lo' });
+    if (familyOf(vip) === 'ipv4')
+      for (const key of suppressionKeys(interfaceOf(address, host) ?? ''))
+        desired.sysctls.set(key, suppressedValue(key, sysctls));
+  }
+  return { desired, refused };
+}
+
+/** The sysctls that keep a host from answering ARP for a VIP on lo, for the interface that carries its own address. */
+export function suppressionKeys(interfaceName: string | undefined): string[] {
+  const devices = interfaceName === undefined ? ['all'] : ['all', sysctlName(interfaceName)];
+  return devices.flatMap((dev) => suppression.map(({ name }) => `net.ipv4.conf.${dev}.${name}`));
+}
+
+function suppressedValue(key: string, sysctls: ReadonlyMap<string, string | undefined>): string {
+  const rule = suppression.find(({ name }) => key.endsWith(`.${name}`)) ?? suppression[0];
+  const is = sysctls.get(key);
+  return is !== undefined && rule.alsoFine.some((fine) => fine === is) ? is : rule.value;
+}
+
+/** Interface that carries `address`, or the configured one. */
+export function interfaceOf(address: string, host: HostFacts): string | undefined {
+  return host.interface ?? host.addresses.find((a) => a.address === address && a.interface !== 'lo')?.interface;
+}
+
+/** "never": the VIP must not be on this host. "not-yet": nothing is added, and nothing taken away, until it can be. */
+interface Refusal {
+  kind: 'never' | 'not-yet';
+  words: string;
+}
+
+function refusal(vip: string, address: string, host: HostFacts): Refusal | undefined {
+  const never = (words: string): Refusal => ({ kind: 'never', words });
+  const elsewhere = host.addresses.find((a) => a.address === vip && a.interface !== 'lo');
+  if (elsewhere) {
+    const remedy = `ip addr del ${vip}/${elsewhere.prefix} dev ${elsewhere.interface}`;
+    return never(
+      `${vip} is on ${elsewhere.interface} of this host, where it answers ARP; a real server has it on lo only: ${remedy}`,
+    );
+  }
+  const use = host.reserved.get(vip);
+  if (use) return never(`${vip} is this host's ${use}; it cannot be a VIP here`);
+  const kind = notUnicast(vip);
+  if (kind) return never(`${vip} is ${kind}; it cannot be a VIP`);
+  if (host.allowedVips && !host.allowedVips.some((network) => inNetwork(vip, network)))
+    return never(
+      `${vip} lies outside the networks of "allowedVips" in this agent's config (${host.allowedVips.join(', ') || 'none'})`,
+    );
+  const name = interfaceOf(address, host);
+  if (!name)
+    return {
+      kind: 'not-yet',
+      words: `no interface of this host has ${address}, the real server's address in the pool; correct the pool, or give the host that address`,
+    };
+  if (!host.links.some((link) => link.name === name))
+    return {
+      kind: 'not-yet',
+      words: `this host has no interface "${name}" yet; if it never will, correct "interface" in the agent's config`,
+    };
+  return undefined;
+}
+
+/** What the agent reports of each VIP: read from the kernel, never from what was meant to be done. */
+export function vipReports(
+  wanted: AgentDesired,
+  host: HostFacts,
+  sysctls: ReadonlyMap<string, string | undefined>,
+  problems: ReadonlyMap<string, string>,
+): Record<string, VipReport> {
+  return Object.fromEntries(
+    wanted.vips.map(({ vip, address }) => {
+      const present = host.addresses.some((a) => a.address === vip && a.interface === 'lo');
+      const suppressed = familyOf(vip) === 'ipv6' || isSuppressed(interfaceOf(address, host), sysctls);
+      const problem = problems.get(vip);
+      return [vip, { present, suppressed, ...(problem && { problem: problem.slice(0, 500) }) }];
+    }),
+  );
+}
+
+function isSuppressed(interfaceName: string | undefined, sysctls: ReadonlyMap<string, string | undefined>): boolean {
+  const keys = suppressionKeys(interfaceName);
+  return suppression.every(({ name, value, alsoFine }) => {
+    const values = keys.filter((key) => key.endsWith(`.${name}`)).map((key) => Number(sysctls.get(key) ?? 0));
+    const effective = String(Math.max(...values));
+    return effective === value || alsoFine.some((fine) => fine === effective);
+  });
+}

@@ -1,0 +1,45 @@
+import type { Pool, Pools } from '../schema.ts';
+import type { Service } from './kernel-state.ts';
+
+/** One real server on its way out of one pool's services. Kept until the kernel is rid of it and nobody waits for it. */
+export interface Drain {
+  pool: string;
+  /** null: a destination that an adopted service had and no pool names. */
+  realServer: string | null;
+  vip: string;
+  address: string;
+  /** Balanced ports of the pool when the drain began, such as "80/tcp". */
+  ports: string[];
+  /** Milliseconds since the epoch; past it the connections that are left are cut. */
+  deadline: number;
+  /** How long it was given: the clock may jump, and no drain takes longer. */
+  drainMs: number;
+  /** No connection left, or past the deadline: the destination goes. */
+  done: boolean;
+}
+
+/** What this host had before, so that teardown puts exactly that back. */
+export interface Ledger {
+  /** Kernel's boot id: after a reboot what was made is gone, and what is found is somebody else's. */
+  boot: string;
+  services: Record<string, { origin: 'made' } | { origin: 'adopted'; before: Service }>;
+  addresses: Record<string, { origin: 'made' | 'adopted'; prefix: number; interface: string }>;
+  /** Value before ours, by sysctl key. */
+  sysctls: Record<string, string>;
+}
+
+/** All that the controller keeps on disk of what users asked for, and of what it owns in the kernel. */
+export interface State {
+  /** Counts every change of `pools` and `drains`. */
+  revision: number;
+  pools: Record<string, { revision: number; pool: Pool }>;
+  drains: Drain[];
+  ledger: Ledger;
+}
+
+export const emptyLedger = (boot: string): Ledger => ({ boot, services: {}, addresses: {}, sysctls: {} });
+export const emptyState = (): State => ({ revision: 0, pools: {}, drains: [], ledger: emptyLedger('') });
+
+export function poolsOf(state: State): Pools {
+  return Object.fromEntries(Object.entries(state.pools).map(([name, { pool }]) => [name, pool]));
+}

@@ -1,0 +1,50 @@
+import koffi from 'koffi';
+
+// The C library that node itself is linked to, so the same for glibc and musl. koffi has no ssize_t: intptr_t is as wide.
+const libc = koffi.load(null);
+
+const socketCall = libc.func('int socket(int domain, int type, int protocol)');
+const bindCall = libc.func('int bind(int fd, const void *address, uint32_t length)');
+const setsockoptCall = libc.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)');
+const sendCall = libc.func('intptr_t send(int fd, const void *bytes, size_t length, int flags)');
+const recvCall = libc.func('intptr_t recv(int fd, void *into, size_t length, int flags)');
+const closeCall = libc.func('int close(int fd)');
+
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const MSG_TRUNC = 0x20;
+
+/** The call's own result, or -errno where libc says -1. */
+const result = (value: number | bigint): number => (Number(value) < 0 ? -koffi.errno() : Number(value));
+
+/** socket(2); every socket of this module does not block and is closed on exec. All functions answer -errno on failure. */
+export const socket = (domain: number, type: number, protocol: number): number =>
+  result(socketCall(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
+
+/** bind(2) to a sockaddr. */
+export const bind = (fd: number, address: Uint8Array): number => result(bindCall(fd, address, address.length));
+
+/** setsockopt(2). */
+export const setsockopt = (fd: number, level: number, name: number, value: Uint8Array): number =>
+  result(setsockoptCall(fd, level, name, value, value.length));
+
+/** send(2) of the first `length` bytes. */
+export const send = (fd: number, bytes: Uint8Array, length = bytes.length): number =>
+  result(sendCall(fd, bytes, length, 0));
+
+/** recv(2) with MSG_TRUNC: the length of the whole datagram, which is more than `into` holds when it was cut short. */
+export const recv = (fd: number, into: Uint8Array): number => result(recvCall(fd, into, into.length, MSG_TRUNC));
+
+/** close(2). */
+export const close = (fd: number): number => result(closeCall(fd));
+
+/** Calls back from the event loop whenever there is something to read, without a thread. The callback must not throw. */
+export function onReadable(fd: number, readable: () => void): { close(): void } {
+  return koffi.node.poll(fd, { readable: true, writable: false, disconnect: false }, readable);
+}
+
+/** Where a buffer's bytes lie, for a structure that points to it. The buffer must outlive the use. */
+export const addressOf = (buffer: Uint8Array): bigint => koffi.address(buffer);
+
+/** The 32-bit integer in host order that most socket options are. */
+export const int32 = (value: number): Uint8Array => new Uint8Array(Int32Array.of(value).buffer);

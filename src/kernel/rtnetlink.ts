@@ -1,0 +1,104 @@
+import { FlagsNew } from 'netlink/dist/constants.js';
+import { familyOf, hostPrefix, isAddress, toBytes } from '../core/address.ts';
+import type { ActualAddress, Address, Link } from '../core/kernel-state.ts';
+import type { AddressRole } from '../core/steps.ts';
+import { type Values, type Writer, writeAttributes, writeBytes } from './attributes.ts';
+import { KernelError } from './errors.ts';
+import type { Netlink } from './netlink.ts';
+import * as rt from './rt-attributes.ts';
+import { readAddress, readGateways, readLink } from './rt-decode.ts';
+import { AF_INET, AF_INET6 } from './socket-numbers.ts';
+
+/** Equivalent to `ip link show`. Throws KernelError. */
+export function readLinks(netlink: Netlink): Link[] {
+  const write = (to: Writer) => writeBytes(to, new Uint8Array(rt.IFINFOMSG_BYTES));
+  return netlink.dump({ doing: 'read the interfaces', type: rt.RTM.GETLINK, write }, readLink);
+}
+
+/** Equivalent to `ip addr show`. Throws KernelError. */
+export function readAddresses(netlink: Netlink): ActualAddress[] {
+  const write = (to: Writer) => writeBytes(to, new Uint8Array(rt.IFADDRMSG_BYTES));
+  const found = netlink.dump({ doing: 'read the addresses', type: rt.RTM.GETADDR, write }, readAddress);
+  const names = new Map(readLinks(netlink).map(({ index, name }) => [index, name]));
+  return found.flatMap(({ index, ...address }) => {
+    const name = names.get(index);
+    return name === undefined ? [] : [{ ...address, interface: name }];
+  });
+}
+
+/** Gateways of the default routes in the main table, equivalent to `ip route show default`. Throws KernelError. */
+export function readDefaultGateways(netlink: Netlink): string[] {
+  const gateways = [AF_INET, AF_INET6].flatMap((family) => {
+    const write = (to: Writer) => {
+      writeBytes(to, Uint8Array.of(family, 0, 0, 0, rt.RT_TABLE_MAIN, 0, 0, 0, 0, 0, 0, 0));
+      writeAttributes(to, rt.RTA, { TABLE: rt.RT_TABLE_MAIN });
+    };
+    return netlink.dump({ doing: 'read the routes', type: rt.RTM.GETROUTE, write }, readGateways);
+  });
+  return [...new Set(gateways.flat())];
+}
+
+/** Adds an address; one that is there stays as it is. Throws KernelError. */
+export function addAddress(netlink: Netlink, to: Address, role: AddressRole): void {
+  const doing = `add address ${to.address}/${to.prefix} to ${to.interface}`;
+  const index = indexOf(netlink, to, doing);
+  if (index === undefined) throw new KernelError('ENODEV', `cannot ${doing}: there is no such interface`);
+  const ipv6 = familyOf(to.address) === 'ipv6';
+  const FLAGS = ipv6 && role === 'real-server' ? rt.IFA_F.NODAD : 0;
+  const write = (out: Writer) => writeAddress(out, index, to, ipv6 ? { FLAGS, CACHEINFO: neverASource() } : { FLAGS });
+  ignoring(['EEXIST'], () =>
+    netlink.ask({ doing, type: rt.RTM.NEWADDR, flags: FlagsNew.CREATE | FlagsNew.EXCL, write }),
+  );
+}
+
+/** Removes an address; success when it is gone already, and its interface too. Throws KernelError. */
+export function deleteAddress(netlink: Netlink, from: Address): void {
+  const doing = `delete address ${from.address}/${from.prefix} from ${from.interface}`;
+  const index = indexOf(netlink, from, doing);
+  if (index === undefined) return;
+  const write = (out: Writer) => writeAddress(out, index, from);
+  ignoring(['EADDRNOTAVAIL', 'ENODEV'], () => netlink.ask({ doing, type: rt.RTM.DELADDR, write }));
+}
+
+/** Throws KernelError EPERM when this process may not change the network of its namespace. */
+export function needPrivilege(netlink: Netlink): void {
+  // There is no interface 0, but the kernel looks at the privilege first (rtnetlink_rcv_msg, net/core/rtnetlink.c).
+  const write = (out: Writer) => writeAddress(out, 0, { address: '0.0.0.0', prefix: 32 });
+  ignoring(['EADDRNOTAVAIL', 'ENODEV'], () =>
+    netlink.ask({ doing: "change this host's network", type: rt.RTM.DELADDR, write }),
+  );
+}
+
+/** Number of the address's interface, if there is one of that name. Throws KernelError EINVAL for what is no address. */
+function indexOf(netlink: Netlink, { address, prefix, interface: name }: Address, doing: string): number | undefined {
+  if (!isAddress(address)) throw new KernelError('EINVAL', `cannot ${doing}: "${address}" is no address`);
+  if (!Number.isInteger(prefix) || prefix < 0 || prefix > hostPrefix(address))
+    throw new KernelError('EINVAL', `cannot ${doing}: the prefix is from 0 to ${hostPrefix(address)}`);
+  return readLinks(netlink).find((link) => link.name === name)?.index;
+}
+
+type HostAddress = Pick<Address, 'address' | 'prefix'>;
+
+function writeAddress(
+  out: Writer,
+  index: number,
+  { address, prefix }: HostAddress,
+  more?: Values<typeof rt.IFA>,
+): void {
+  const family = familyOf(address) === 'ipv4' ? AF_INET : AF_INET6;
+  const bytes = Buffer.from(toBytes(address));
+  writeBytes(out, Uint8Array.of(family, prefix, 0, 0));
+  writeBytes(out, new Uint8Array(Uint32Array.of(index).buffer));
+  writeAttributes(out, rt.IFA, { LOCAL: bytes, ADDRESS: bytes, ...more });
+}
+
+/** struct ifa_cacheinfo: preferred for no time, so never chosen as a source; valid for ever. */
+const neverASource = () => Buffer.from(Uint32Array.of(0, rt.INFINITY_LIFE_TIME, 0, 0).buffer);
+
+function ignoring(codes: readonly string[], act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    if (!(error instanceof KernelError && codes.includes(error.code))) throw error;
+  }
+}

@@ -1,0 +1,59 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { AgentRecord, Agents } from '../core/agents.ts';
+import { CodedError } from '../errors.ts';
+import type { Report } from '../schema.ts';
+import type { Document } from './document.ts';
+import type { Events } from './events.ts';
+import type { KnownAgents } from './state.ts';
+
+/** What the agents say: the only writer of the observed half. */
+export interface AgentRegistry {
+  all(): Agents;
+  /** Takes a report. Throws AGENT_OTHER_MACHINE when another machine already speaks under this name. */
+  report(name: string, report: Report): void;
+  /** Forgets the agent, so that another machine may take its name. False when there is none. */
+  forget(name: string): Promise<boolean>;
+}
+
+/** @param changed told when something that weights depend on has changed */
+export function createAgentRegistry(
+  document: Document<KnownAgents>,
+  events: Events,
+  changed: () => void,
+  now = Date.now,
+): AgentRegistry {
+  const agents = new Map<string, AgentRecord>(
+    Object.entries(document.get().agents).map(([name, report]) => [name, { report, lastReport: null }]),
+  );
+  const save = (name: string, report: Report) => {
+    document
+      .change((known) => ({ agents: { ...known.agents, [name]: report } }))
+      .catch((error: Error) => events.add('state-not-saved', error.message, { agent: name }));
+  };
+  return {
+    all: () => agents,
+    report: (name, report) => {
+      const known = agents.get(name);
+      if (known && known.report.machineId !== report.machineId) {
+        const message = `another machine reports under the name "${name}" (from ${report.addresses[0] ?? 'no address'}; ${known.report.addresses[0] ?? 'another'} is known): give it a name of its own, or DELETE /v1/agents/${name} if the old machine is gone for good`;
+        events.add('agent-refused', message, { agent: name });
+        throw new CodedError('AGENT_OTHER_MACHINE', message);
+      }
+      agents.set(name, { report, lastReport: now() });
+      if (!known) events.add('agent-joined', `the agent ${name} reports for the first time`, { agent: name });
+      if (known && known.lastReport !== null && isDeepStrictEqual(weighty(known.report), weighty(report))) return;
+      if (!known || !isDeepStrictEqual(weighty(known.report), weighty(report))) save(name, report);
+      changed();
+    },
+    forget: async (name) => {
+      if (!agents.delete(name)) return false;
+      await document.change(({ agents: { [name]: _, ...rest } }) => ({ agents: rest }));
+      events.add('agent-forgotten', `the agent ${name} is forgotten`, { agent: name });
+      changed();
+      return true;
+    },
+  };
+}
+
+/** The part of a report that weights depend on. */
+const weighty = ({ machineId, bootId, addresses, vips }: Report) => ({ machineId, bootId, addresses, vips });

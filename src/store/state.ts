@@ -1,0 +1,85 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { AgentRecord } from '../core/agents.ts';
+import type { ForwardingMethod, Protocol, SchedulerBit } from '../core/kernel-state.ts';
+import { emptyState, type State } from '../core/state.ts';
+import { nameSchema, poolSchema, reportSchema } from '../schema.ts';
+import { type Document, openDocument } from './document.ts';
+
+const service = z.object({
+  id: z.object({ vip: z.string(), port: z.number(), protocol: z.string() as z.ZodType<Protocol> }),
+  config: z.object({
+    scheduler: z.string(),
+    schedulerBits: z.array(z.string() as z.ZodType<SchedulerBit>),
+    persistenceSeconds: z.number(),
+    persistencePrefix: z.number(),
+    onePacket: z.boolean(),
+  }),
+  destinations: z.array(
+    z.object({
+      address: z.string(),
+      port: z.number(),
+      method: z.string() as z.ZodType<ForwardingMethod>,
+      weight: z.number(),
+      upperThreshold: z.number(),
+      lowerThreshold: z.number(),
+    }),
+  ),
+});
+
+export const ledgerSchema = z.strictObject({
+  boot: z.string(),
+  services: z.record(
+    z.string(),
+    z.discriminatedUnion('origin', [
+      z.object({ origin: z.literal('made') }),
+      z.object({ origin: z.literal('adopted'), before: service }),
+    ]),
+  ),
+  addresses: z.record(
+    z.string(),
+    z.object({ origin: z.enum(['made', 'adopted']), prefix: z.number(), interface: z.string() }),
+  ),
+  sysctls: z.record(z.string(), z.string()),
+});
+
+const stateSchema = z.strictObject({
+  revision: z.number().int().min(0),
+  pools: z.record(nameSchema, z.object({ revision: z.number().int(), pool: poolSchema })),
+  drains: z.array(
+    z.strictObject({
+      pool: z.string(),
+      realServer: z.string().nullable(),
+      vip: z.string(),
+      address: z.string(),
+      ports: z.array(z.string()),
+      deadline: z.number(),
+      drainMs: z.number(),
+      done: z.boolean(),
+    }),
+  ),
+  ledger: ledgerSchema,
+});
+
+/** What users asked for and what the controller owns: DIR/state.json. */
+export const openState = (dir: string, changed?: (state: State) => void): Document<State> =>
+  openDocument<State>({
+    path: join(dir, 'state.json'),
+    version: 1,
+    schema: stateSchema,
+    initial: emptyState(),
+    ...(changed && { changed }),
+  });
+
+export interface KnownAgents {
+  agents: Record<string, AgentRecord['report']>;
+}
+
+/** The last word of every agent, so that a restart does not wait for them: DIR/agents.json. */
+export const openAgents = (dir: string): Document<KnownAgents> =>
+  openDocument<KnownAgents>({
+    path: join(dir, 'agents.json'),
+    version: 1,
+    schema: z.strictObject({ agents: z.record(nameSchema, reportSchema) }),
+    initial: { agents: {} },
+  });

@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import { agentDesired } from '../core/agents.ts';
+import { poolsOf } from '../core/state.ts';
+import { RequestError } from '../errors.ts';
+import { until } from '../loop.ts';
+import { agentDesiredSchema, nameSchema, reportSchema } from '../schema.ts';
+import type { Api, ApiContext } from './context.ts';
+
+const agentParams = z.object({ name: nameSchema });
+const pollQuery = z.strictObject({
+  /** The revision that the agent has; the answer waits for another one. */
+  revision: z.coerce.number({ error: 'a revision is a whole number' }).int().min(0).optional(),
+  waitMs: z.coerce.number({ error: 'milliseconds, a whole number' }).int().min(0).max(60_000).default(30_000),
+});
+
+/** /v1/agents: what agents fetch and report, and what is known of them. */
+export function agentRoutes(api: Api, context: ApiContext): void {
+  api.get('/v1/agents', { schema: { summary: 'All agents that have ever reported' } }, async () => {
+    const agents = [...context.agents.all()].map(([name, { report, lastReport }]) => [
+      name,
+      { ...report, lastReport: lastReport === null ? null : new Date(lastReport).toISOString() },
+    ]);
+    return { agents: Object.fromEntries(agents) };
+  });
+
+  api.get(
+    '/v1/agents/:name/desired',
+    {
+      schema: {
+        summary: "What a real server's host must look like (long poll by revision)",
+        params: agentParams,
+        querystring: pollQuery,
+        response: { 200: agentDesiredSchema },
+      },
+    },
+    async ({ params, query, signal }) => {
+      const changed = () => (context.state.get().revision === query.revision ? undefined : true);
+      await until(context.stateChanged, changed, query.waitMs, AbortSignal.any([signal, context.closing]));
+      const state = context.state.get();
+      return agentDesired(params.name, state.revision, poolsOf(state), state.drains);
+    },
+  );
+
+  api.post(
+    '/v1/agents/:name/report',
+    { schema: { summary: "A real server's word on itself", params: agentParams, body: reportSchema } },
+    async ({ params, body }) => {
+      context.agents.report(params.name, body);
+      return { revision: context.state.get().revision };
+    },
+  );
+
+  api.delete(
+    '/v1/agents/:name',
+    { schema: { summary: 'Forget an agent, so that another machine may take its name', params: agentParams } },
+    async ({ params }) => {
+      if (!(await context.agents.forget(params.name)))
+        throw new RequestError('NOT_FOUND', `no agent "${params.name}" has ever reported`);
+      return { forgotten: params.name };
+    },
+  );
+}

@@ -1,0 +1,38 @@
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { State } from '../core/state.ts';
+import type { Director } from '../director/reconcile.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Signal } from '../loop.ts';
+import type { AgentRegistry } from '../store/agents.ts';
+import type { Document } from '../store/document.ts';
+import type { Events } from '../store/events.ts';
+
+/** What the routes work with. They store and read; only the director's loop touches the kernel. */
+export interface ApiContext {
+  state: Document<State>;
+  /** After each change of the state. */
+  stateChanged: Signal;
+  agents: AgentRegistry;
+  events: Events;
+  director: Director;
+  kernel: Pick<Kernel, 'listeners'>;
+  interface: string;
+  manageVip: boolean;
+  /** Ends long polls and streams when the server closes. */
+  closing: AbortSignal;
+}
+
+export type Api = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;

@@ -1,0 +1,70 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import { type ApiCode, CodedError, catalogue, type FieldError, RequestError } from '../errors.ts';
+import type { Problem } from '../schema.ts';
+
+/** The wrong fields of a zod error, each with its dotted path and what would be right. */
+export function fieldErrors(error: z.ZodError): FieldError[] {
+  return error.issues.flatMap((issue) => fieldsOf(issue as z.core.$ZodIssue));
+}
+
+function fieldsOf(issue: z.core.$ZodIssue): FieldError[] {
+  const path = issue.path.map(String);
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => ({
+        path: [...path, key].join('.'),
+        message: 'there is no such field; take it out, or correct its name (GET /openapi.json lists them)',
+      }));
+    case 'invalid_key':
+      return [{ path: path.join('.'), message: issue.issues[0]?.message ?? issue.message }];
+    default:
+      return [
+        {
+          path: path.join('.'),
+          message: issue.message.replace(
+            /^Invalid input: expected (.*), received undefined$/,
+            'it is missing; it is a $1',
+          ),
+        },
+      ];
+  }
+}
+
+/** The one place where failures become answers (RFC 9457). */
+export function answerProblem(error: Error, request: FastifyRequest, reply: FastifyReply): void {
+  const [code, message, fields] = classify(error);
+  const { status, title, retryable } = catalogue[code];
+  if (status >= 500) request.log.error({ err: error }, 'request failed');
+  if (retryable) reply.header('retry-after', '1');
+  sendProblem(reply, { type: 'about:blank', title, status, code, detail: message, ...withFields(fields) });
+}
+
+export function sendProblem(reply: FastifyReply, problem: Problem): void {
+  reply.code(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+}
+
+function withFields(fields: FieldError[]): Partial<Problem> {
+  const [first] = fields;
+  return first ? { path: first.path, errors: fields.slice(0, 100) } : {};
+}
+
+function classify(error: Error): [ApiCode, string, FieldError[]] {
+  if (error instanceof RequestError) return [error.code as ApiCode, error.message, error.fields];
+  if (error instanceof CodedError)
+    return Object.hasOwn(catalogue, error.code)
+      ? [error.code as ApiCode, error.message, []]
+      : ['NOT_READY', error.message, []];
+  const { code, statusCode } = error as Partial<FastifyError>;
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return ['BODY_TOO_LARGE', 'the body is larger than 1 MiB; send pools one by one', []];
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return [
+      'UNSUPPORTED_MEDIA_TYPE',
+      'send the header "content-type: application/json" (for PATCH application/merge-patch+json)',
+      [],
+    ];
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
+    return ['INVALID_REQUEST', `the request cannot be read: ${error.message}`, []];
+  return ['INTERNAL', 'the controller failed on this request; its log has the cause', []];
+}

@@ -1,0 +1,94 @@
+#!/usr/bin/env node
+import { networkInterfaces } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Logger, pino } from 'pino';
+import { buildApi } from './api/app.ts';
+import type { Api } from './api/context.ts';
+import { parseListen, controllerSpec as spec } from './controller-settings.ts';
+import { startDirector } from './director/reconcile.ts';
+import { teardown } from './director/teardown.ts';
+import { CodedError } from './errors.ts';
+import { holdFolder } from './kernel/lock.ts';
+import { openKernel } from './kernel/open.ts';
+import { createSignal } from './loop.ts';
+import { explain, onStop } from './program.ts';
+import { parseSettings } from './settings.ts';
+import { createAgentRegistry } from './store/agents.ts';
+import { createEvents } from './store/events.ts';
+import { openAgents, openState } from './store/state.ts';
+
+/** Listens; an address that the host does not have yet is waited for, since traffic does not depend on the API. */
+async function listen(api: Api, where: string, log: Logger, ending: AbortSignal): Promise<void> {
+  const address = parseListen(where) ?? { host: '127.0.0.1', port: 7100 };
+  for (let tries = 0; !ending.aborted; tries++) {
+    try {
+      await api.listen(address);
+      return;
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code === 'EADDRINUSE')
+        throw new CodedError(
+          'LISTEN',
+          `listen: ${where} is in use by another program; stop it, or choose another port`,
+        );
+      if (code !== 'EADDRNOTAVAIL') throw new CodedError('LISTEN', `listen: ${where}: ${message}`);
+      if (tries === 0)
+        log.warn({ listen: where }, 'this host does not have the address to listen on yet: waiting for it');
+      await sleep(1000, undefined, { signal: ending }).catch(() => {});
+    }
+  }
+}
+
+async function main(): Promise<void> {
+  const parsed = parseSettings(spec, process.argv.slice(2), process.env);
+  if (!parsed) return;
+  const { settings, command } = parsed;
+  const log = pino({ name: spec.name, level: settings.logLevel });
+  holdFolder(settings.stateDir, spec.name);
+  const stateChanged = createSignal();
+  const state = openState(settings.stateDir, stateChanged.notify);
+  const knownAgents = openAgents(settings.stateDir);
+  const kernel = await openKernel({ ipvs: true });
+  if (command === 'teardown') {
+    await teardown(kernel, state, settings.interface, (line) => process.stdout.write(`${line}\n`));
+    kernel.close();
+    return;
+  }
+  const events = createEvents((event) => log.info({ event: event.type, ...event }, event.message));
+  const agents = createAgentRegistry(knownAgents, events, () => director.wake());
+  const director = startDirector({
+    kernel,
+    state,
+    agents: agents.all,
+    events,
+    interface: settings.interface,
+    manageVip: settings.manageVip,
+    log,
+  });
+  const api = await buildApi(
+    {
+      state,
+      stateChanged,
+      agents,
+      events,
+      director,
+      kernel,
+      interface: settings.interface,
+      manageVip: settings.manageVip,
+    },
+    log,
+  );
+  const ending = new AbortController();
+  onStop(async (signal) => {
+    log.info({ signal }, 'stopping; the kernel goes on forwarding');
+    ending.abort();
+    await api.close();
+    await director.stop();
+    kernel.close();
+  });
+  if (!networkInterfaces()[settings.interface])
+    log.warn({ interface: settings.interface }, 'no such interface with an address yet: it is waited for');
+  await listen(api, settings.listen, log, ending.signal);
+}
+
+main().catch((error: unknown) => process.exit(explain(spec.name, error)));

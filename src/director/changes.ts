@@ -1,0 +1,64 @@
+import { commandOf, type Step, subjectOf } from '../core/steps.ts';
+import type { StepFailure } from '../kernel/kernel.ts';
+import type { Events } from '../store/events.ts';
+import type { Pass } from './reconcile.ts';
+
+/** Most events that one pass makes of one kind; the rest is counted in one more. */
+const most = 20;
+
+/** Tells what differs between two passes: real servers that came or went, refused steps, drains that ended. */
+export function reportChanges(events: Events, before: Pass | undefined, after: Pass): void {
+  if (!before) return;
+  const lines: Parameters<Events['add']>[] = [];
+  for (const [pool, standings] of after.standings)
+    for (const [name, now] of standings) {
+      const was = before.standings.get(pool)?.get(name);
+      if (was?.serving === now.serving && was.reason === now.reason) continue;
+      const words = now.serving
+        ? `${name} of ${pool} takes traffic with weight ${now.weight}`
+        : `${name} of ${pool} takes no new traffic: ${now.reason}`;
+      lines.push([now.serving ? 'real-server-in' : 'real-server-out', words, { pool, realServer: name }]);
+    }
+  const ended = before.state.drains.filter(
+    (drain) =>
+      !drain.done &&
+      after.state.drains.some(
+        (d) => d.done && d.pool === drain.pool && d.vip === drain.vip && d.address === drain.address,
+      ),
+  );
+  for (const { pool, realServer, address } of ended)
+    lines.push([
+      'drained',
+      `${realServer ?? address} of ${pool} is drained`,
+      { pool, ...(realServer !== null && { realServer }) },
+    ]);
+  const known = new Set(before.failures.map(words));
+  for (const failure of after.failures) if (!known.has(words(failure))) lines.push(['step-refused', words(failure)]);
+  addSome(events, lines);
+}
+
+/** Tells that somebody else had changed the kernel, and what put it right. */
+export function reportDrift(events: Events, repaired: readonly Step[], failures: readonly StepFailure[]): void {
+  const failed = new Set(failures.map(({ step }) => step));
+  addSome(
+    events,
+    repaired
+      .filter((step) => step.op !== 'announce')
+      .map((step) => {
+        const how = failed.has(step) ? 'could not be put right' : 'was put right';
+        return [
+          'drift',
+          `${subjectOf(step)} had been changed by somebody else and ${how}: ${commandOf(step)}`,
+          'service' in step ? { vip: step.service.vip } : {},
+        ];
+      }),
+  );
+}
+
+function addSome(events: Events, lines: Parameters<Events['add']>[]): void {
+  for (const line of lines.slice(0, most)) events.add(...line);
+  const [type] = lines[most] ?? [];
+  if (type) events.add(type, `and ${lines.length - most} more like this`);
+}
+
+const words = ({ step, message }: StepFailure) => `${commandOf(step)}: ${message}`;

@@ -1,0 +1,224 @@
+import { performance } from 'node:perf_hooks';
+import { isDeepStrictEqual } from 'node:util';
+import type { Agents } from '../core/agents.ts';
+import { type Desired, type DirectorFacts, desiredDirector, standingsOf } from '../core/director.ts';
+import { advanceDrains, type DrainWatch, straysOf } from '../core/drains.ts';
+import { nextLedger } from '../core/ledger.ts';
+import { plan } from '../core/plan.ts';
+import { defaultDrainMs, replacePools } from '../core/pools.ts';
+import { poolsOf, type State } from '../core/state.ts';
+import { commandOf, type Step } from '../core/steps.ts';
+import type { Standing } from '../core/weight.ts';
+import type { Kernel, StepFailure } from '../kernel/kernel.ts';
+import { createSignal, type Loop, type Signal, startLoop } from '../loop.ts';
+import type { Pools } from '../schema.ts';
+import type { Document } from '../store/document.ts';
+import type { Events } from '../store/events.ts';
+import { reportChanges, reportDrift } from './changes.ts';
+import { type Look, lookAt } from './facts.ts';
+import { type Blocked, createVipGuard } from './vips.ts';
+
+/** What the last pass found and did: all that status is made from. */
+export interface Pass {
+  /** Revision that this pass worked on. */
+  revision: number;
+  /** Highest revision of which the kernel has everything. */
+  reconciledRevision: number;
+  state: State;
+  look: Look;
+  /** By pool, then by real server. */
+  standings: Map<string, Map<string, Standing>>;
+  /** VIPs that are not taken, and why. */
+  blocked: Blocked;
+  failures: readonly StepFailure[];
+  settled: boolean;
+  /** Steps wait for the first round of reports after the start. */
+  held: boolean;
+}
+
+export interface Director {
+  wake(): void;
+  /** The last pass; undefined before the first. */
+  last(): Pass | undefined;
+  /** Why the last pass could not be finished; undefined when it was. */
+  error(): Error | undefined;
+  /** After each pass. */
+  passed: Signal;
+  /** The steps that these pools would take now; changes nothing. */
+  planFor(pools: Pools): Promise<Step[]>;
+  stop(): Promise<void>;
+}
+
+export interface DirectorOptions {
+  kernel: Kernel;
+  state: Document<State>;
+  agents: () => Agents;
+  events: Events;
+  interface: string;
+  manageVip: boolean;
+  log: { info(keys: object, message: string): void; error(keys: object, message: string): void };
+}
+
+/** How long a start waits for agents that it knows from before (a round of reports takes one second). */
+const roundMs = 3000;
+/** Look again at least this often; a large table no oftener than 5 % of a core allows. */
+const lookMs = 500;
+const lookShare = 20;
+
+export function startDirector(options: DirectorOptions): Director {
+  const { kernel, state, events, log } = options;
+  const steady = () => performance.now();
+  const started = steady();
+  const guard = createVipGuard(kernel, options.interface, events, steady);
+  const watches = new Map<string, DrainWatch>();
+  const passed = createSignal();
+  let last: Pass | undefined;
+  let error: Error | undefined;
+  let tried = '';
+  let carrier: boolean | undefined;
+
+  const facts = (pools: Pools, drains: State['drains'], look: Look): DirectorFacts => ({
+    pools,
+    drains,
+    agents: options.agents(),
+    interface: options.interface,
+    manageVip: options.manageVip,
+    conflicts: guard.conflicts,
+    localAddresses: new Set(look.addresses.map(({ address }) => address)),
+  });
+
+  const isSettled = (pools: Pools): boolean => {
+    if (last?.settled || steady() - started > roundMs) return true;
+    const agents = options.agents();
+    return Object.values(pools).every((pool) =>
+      Object.keys(pool.realServers).every((name) => agents.get(name)?.lastReport !== null),
+    );
+  };
+
+  const pass = async (): Promise<number> => {
+    const look = await lookAt(kernel, options.interface, Object.keys(state.get().ledger.sysctls));
+    await endDrains(look);
+    const blocked = await guard.check(options.manageVip ? vipsOf(state.get()) : [], look);
+    const { now, known, desired } = await prepare(look, blocked);
+    const settled = isSettled(known.pools);
+    const steps = plan(desired, look, now.ledger, { role: 'director', settled });
+    const held = !settled && plan(desired, look, now.ledger, { role: 'director', settled: true }).length > steps.length;
+    const failures = await apply([...steps, ...announcements(desired, look)]);
+    const done: Pass = {
+      revision: now.revision,
+      reconciledRevision:
+        failures.length === 0 && blocked.size === 0 && !held
+          ? now.revision
+          : Math.min(last?.reconciledRevision ?? 0, now.revision),
+      state: now,
+      look,
+      standings: new Map(Object.entries(known.pools).map(([name, pool]) => [name, standingsOf(name, pool, known)])),
+      blocked,
+      failures,
+      settled,
+      held,
+    };
+    reportChanges(events, last, done);
+    if (last && last.failures.length === 0 && sameInputs(last, done)) reportDrift(events, steps, failures);
+    last = done;
+    error = undefined;
+    passed.notify();
+    return steps.length > 0 ? lookMs : Math.max(lookMs, look.tookMs * lookShare);
+  };
+
+  const endDrains = async (look: Look): Promise<void> => {
+    const { drains } = state.get();
+    const next = advanceDrains(state.get(), look.services, look.addresses, watches, {
+      wall: Date.now(),
+      steady: steady(),
+    });
+    if (next === drains) return;
+    await state.change((now) => (now.drains === drains ? { ...now, revision: now.revision + 1, drains: next } : now));
+  };
+
+  /** What is wanted now, with the ledger of it already on disk. */
+  const prepare = async (look: Look, blocked: Blocked) => {
+    for (;;) {
+      const now = state.get();
+      const known = facts(poolsOf(now), now.drains, look);
+      const desired = withoutBlocked(desiredDirector(known), blocked);
+      const ledger = nextLedger(now.ledger, desired, look, kernel.bootId());
+      if (ledger === now.ledger) return { now, known, desired };
+      const strays = straysOf(now.ledger, ledger, desired, now, {
+        deadline: Date.now() + defaultDrainMs,
+        drainMs: defaultDrainMs,
+      });
+      await state.change((current) => ({
+        ...current,
+        ledger,
+        drains: strays.length > 0 ? [...current.drains, ...strays] : current.drains,
+      }));
+    }
+  };
+
+  const apply = async (steps: Step[]): Promise<readonly StepFailure[]> => {
+    const lines = steps.map(commandOf);
+    const text = lines.join('\n');
+    if (steps.length > 0 && text !== tried) log.info({ steps: lines.length, first: lines.slice(0, 20) }, 'applying');
+    tried = text;
+    return steps.length > 0 ? kernel.apply(steps) : [];
+  };
+
+  /** Neighbours are told again where the VIPs are when the cable comes back. */
+  const announcements = (desired: Desired, look: Look): Step[] => {
+    const had = carrier;
+    carrier = look.links.find(({ name }) => name === options.interface)?.carrier;
+    if (had !== false || !carrier) return [];
+    const present = new Set(look.addresses.map(({ address }) => address));
+    return [...desired.addresses.keys()]
+      .filter((vip) => present.has(vip))
+      .map((address) => ({ op: 'announce', address, interface: options.interface }));
+  };
+
+  const loop: Loop = startLoop(pass, (reason) => {
+    error = reason instanceof Error ? reason : new Error(String(reason));
+    log.error({ err: error }, 'reconcile failed, trying again');
+    passed.notify();
+  });
+  const watch = kernel.watch(loop.wake);
+  loop.wake();
+
+  return {
+    wake: loop.wake,
+    last: () => last,
+    error: () => error,
+    passed,
+    planFor: async (pools) => {
+      const look = await lookAt(kernel, options.interface, Object.keys(state.get().ledger.sysctls));
+      const now = state.get();
+      const next = replacePools(now, pools, Date.now());
+      const desired = desiredDirector(facts(pools, next.drains, look));
+      return plan(desired, look, nextLedger(now.ledger, desired, look, kernel.bootId()), {
+        role: 'director',
+        settled: true,
+      });
+    },
+    stop: async () => {
+      watch.close();
+      await loop.stop();
+    },
+  };
+}
+
+const vipsOf = (state: State) => new Set(Object.values(state.pools).map(({ pool }) => pool.vip));
+
+function withoutBlocked(desired: Desired, blocked: Blocked): Desired {
+  for (const vip of blocked.keys()) desired.addresses.delete(vip);
+  return desired;
+}
+
+/** Whether nobody asked for anything between two passes: then every step is the repair of what somebody else did. */
+function sameInputs(a: Pass, b: Pass): boolean {
+  return (
+    a.state.pools === b.state.pools &&
+    a.state.drains === b.state.drains &&
+    a.settled === b.settled &&
+    isDeepStrictEqual([...a.blocked.keys()], [...b.blocked.keys()]) &&
+    isDeepStrictEqual(a.standings, b.standings)
+  );
+}

@@ -1,0 +1,156 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { z } from 'zod';
+import { CodedError } from './errors.ts';
+
+/** One program's settings: a flat zod object whose fields carry their help as description. */
+export interface ProgramSpec<S extends z.ZodObject> {
+  name: string;
+  summary: string;
+  /** Read when it is there; a file named by --config must be there. */
+  configFile: string;
+  settings: S;
+  /** Words that may follow, with what they do. */
+  commands: Record<string, string>;
+}
+
+export interface Parsed<S extends z.ZodObject> {
+  settings: z.infer<S>;
+  /** One of `commands`, or undefined. */
+  command: string | undefined;
+}
+
+/**
+ * Reads the settings: flags before environment before config file before defaults. Throws BAD_SETTING (exit code 2)
+ * naming the setting, where it came from and what would be right. Undefined when it printed the help or the version.
+ */
+export function parseSettings<S extends z.ZodObject>(
+  spec: ProgramSpec<S>,
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Parsed<S> | undefined {
+  const fields = Object.entries(spec.settings.shape as Record<string, z.ZodType>);
+  const program = new Command(spec.name)
+    .description(spec.summary)
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} });
+  program.version(version(), '--version', 'print the version');
+  program.option('--config <file>', `settings as JSON (default: ${spec.configFile})`);
+  for (const [key, field] of fields)
+    program.option(`--${flagOf(key)} <${kindOf(field)}>`, `${field.description} [env ${envOf(key)}, config "${key}"]`);
+  const commands = Object.entries(spec.commands);
+  program.argument('[command]', commands.map(([word, help]) => `${word}: ${help}`).join('; '));
+  try {
+    program.parse(argv, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return undefined;
+    throw bad(`${error.message.replace(/^error: /, '')}; ${spec.name} --help lists what there is`);
+  }
+  const [command] = program.args;
+  if (command !== undefined && !Object.hasOwn(spec.commands, command))
+    throw bad(`there is no command "${command}"; ${commands.map(([word]) => word).join(', ')} is known`);
+  const flags = program.opts<Record<string, string>>();
+  const given: Record<string, unknown> = {};
+  const source: Record<string, string> = {};
+  const fromFile = readConfig(flags.config, spec.configFile);
+  for (const [key, value] of Object.entries(fromFile))
+    [given[key], source[key]] = [value, `"${key}" in ${flags.config ?? spec.configFile}`];
+  for (const [key, field] of fields) {
+    const [text, where] = flags[key] !== undefined ? [flags[key], `--${flagOf(key)}`] : [env[envOf(key)], envOf(key)];
+    if (text === undefined) continue;
+    given[key] = fromText(text, field);
+    source[key] = where;
+  }
+  const result = spec.settings.safeParse(given);
+  if (result.success) return { settings: result.data as z.infer<S>, command };
+  const issue = result.error.issues[0];
+  if (issue?.code === 'unrecognized_keys')
+    throw bad(`${source[issue.keys[0] ?? '']}: there is no such setting; ${spec.name} --help lists them`);
+  const key = String(issue?.path[0] ?? '');
+  if (given[key] === undefined)
+    throw bad(
+      `the setting "${key}" is missing: ${describe(spec, key)} (--${flagOf(key)}, ${envOf(key)} or "${key}" in ${flags.config ?? spec.configFile})`,
+    );
+  throw bad(`${source[key]}: ${issue?.message}`);
+}
+
+const bad = (message: string) => new CodedError('BAD_SETTING', message, 2);
+
+const describe = (spec: ProgramSpec<z.ZodObject>, key: string) =>
+  (spec.settings.shape as Record<string, z.ZodType>)[key]?.description ?? '';
+
+function readConfig(named: string | undefined, usual: string): Record<string, unknown> {
+  const path = named ?? usual;
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' && named === undefined) return {};
+    throw bad(`the config file ${path} cannot be read: ${message}`);
+  }
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch (error) {
+    throw bad(`the config file ${path} is not JSON: ${(error as Error).message}`);
+  }
+  throw bad(`the config file ${path} is not a JSON object; write { "setting": value, … }`);
+}
+
+const flagOf = (key: string) => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+const envOf = (key: string) => `DSR_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+
+function kindOf(field: z.ZodType): string {
+  const kind = baseOf(field);
+  return kind === 'boolean' ? 'true|false' : kind === 'array' ? 'a,b,…' : 'value';
+}
+
+/** Kind of a field below its default and optional wrappings. */
+function baseOf(field: z.ZodType): string {
+  if (field instanceof z.ZodDefault || field instanceof z.ZodOptional) return baseOf(field.unwrap() as z.ZodType);
+  return field.def.type;
+}
+
+function fromText(text: string, field: z.ZodType): unknown {
+  const kind = baseOf(field);
+  if (kind === 'boolean')
+    return text === 'true' || text === '1' ? true : text === 'false' || text === '0' ? false : text;
+  if (kind === 'array') return text.split(',').map((part) => part.trim()).filter(Boolean); // biome-ignore format: short
+  return text;
+}
+
+/** This package's version. */
+export function version(): string {
+  for (const path of ['../package.json', '../../package.json'])
+    try {
+      const { name, version } = JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')) as {
+        name: string;
+        version: string;
+      };
+      if (name === 'dsr-controller') return version;
+    } catch {}
+  return 'unknown';
+}
+
+/** Settings that both programs have. */
+export const commonSettings = {
+  stateDir: z
+    .string()
+    .startsWith('/', { error: 'an absolute path' })
+    .default('/var/lib/dsr')
+    .describe('folder for what must outlive a restart (default: /var/lib/dsr)'),
+  logLevel: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+      error: 'one of fatal, error, warn, info, debug, trace, silent',
+    })
+    .default('info')
+    .describe('least level that is logged (default: info)'),
+  insecure: z
+    .boolean({ error: 'true or false' })
+    .default(false)
+    .describe(
+      'allow plain HTTP without tokens beyond loopback: only where every host of that network is trusted (default: false)',
+    ),
+};

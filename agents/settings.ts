@@ -1,0 +1,45 @@
+import { hostname } from 'node:os';
+import { z } from 'zod';
+import { isAddress, isNetwork, notUnicast } from '../src/core/address.ts';
+import { nameSchema } from '../src/schema.ts';
+import { commonSettings } from '../src/settings.ts';
+
+const settingsSchema = z
+  .strictObject({
+    controller: z
+      .url({ protocol: /^https?$/, error: "the controller's URL, such as http://192.0.2.10:7100" })
+      .describe("URL of the director's controller, such as http://192.0.2.10:7100"),
+    name: nameSchema
+      .default(hostname().split('.')[0]?.toLowerCase() ?? '')
+      .describe("this real server's name in the pools (default: the host's name)"),
+    interface: z
+      .string()
+      .optional()
+      .describe("interface that carries this real server's address (default: found by that address)"),
+    token: z.string().min(1).optional().describe('token for the controller'),
+    allowedVips: z
+      .array(z.string().refine(isNetwork, { error: 'a network such as 192.0.2.0/24' }))
+      .optional()
+      .describe("networks that a VIP may lie in, such as 192.0.2.0/24 (default: any VIP of the controller's pools)"),
+    ...commonSettings,
+  })
+  .superRefine(({ controller, insecure }, context) => {
+    const { protocol, hostname: host } = new URL(controller);
+    const bare = host.replace(/^\[|\]$/g, '');
+    const loopback = host === 'localhost' || (isAddress(bare) && notUnicast(bare) === 'a loopback address');
+    if (protocol === 'http:' && !insecure && !loopback)
+      context.addIssue({
+        code: 'custom',
+        path: ['controller'],
+        message: `${controller} is plain HTTP beyond loopback: use https, or set "insecure": true where every host of that network is trusted`,
+      });
+  });
+
+export const agentSpec = {
+  name: 'dsr-agent',
+  summary:
+    "Keeps this real server fit for Direct Server Return: VIPs on lo, ARP suppressed; and reports to the director's controller.",
+  configFile: '/etc/dsr/agent.json',
+  settings: settingsSchema,
+  commands: { teardown: 'puts this host back as it was before the agent, and ends' },
+};

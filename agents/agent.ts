@@ -83,7 +83,9 @@ async function main(): Promise<void> {
       if (changed) passed.notify();
       return lookMs;
     },
-    (error) => log.error({ err: error }, 'reconcile failed, trying again'),
+    (error, again) => {
+      if (!again) log.error({ err: error }, 'reconcile failed, trying again');
+    },
   );
   const watch = kernel.watch(host.wake);
   host.wake();

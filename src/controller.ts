@@ -54,7 +54,7 @@ async function main(): Promise<void> {
     kernel.close();
     return;
   }
-  const events = createEvents((event) => log.info({ event: event.type, ...event }, event.message));
+  const events = createEvents(({ message, type, time: _, ...about }) => log.info({ event: type, ...about }, message));
   const agents = createAgentRegistry(knownAgents, events, () => director.wake());
   const director = startDirector({
     kernel,

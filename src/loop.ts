@@ -7,21 +7,30 @@ export interface Loop {
 
 /**
  * @param pass does one whole round and answers after how many milliseconds the next is due at the latest
- * @param failed told of a pass that threw; it is tried again after `retryMs`
+ * @param failed told of a pass that threw, and whether the one before failed in the same words; it is tried again after
+ *   `retryMs`
  */
-export function startLoop(pass: () => Promise<number>, failed: (error: unknown) => void, retryMs = 1000): Loop {
+export function startLoop(
+  pass: () => Promise<number>,
+  failed: (error: Error, again: boolean) => void,
+  retryMs = 1000,
+): Loop {
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let again = false;
   let stopped = false;
+  let failure: string | undefined;
   const run = async () => {
     clearTimeout(timer);
     again = false;
     let due = retryMs;
     try {
       due = await pass();
-    } catch (error) {
-      failed(error);
+      failure = undefined;
+    } catch (reason) {
+      const error = reason instanceof Error ? reason : new Error(String(reason));
+      failed(error, error.message === failure);
+      failure = error.message;
     }
     running = undefined;
     if (stopped) return;
@@ -46,8 +55,8 @@ export function startLoop(pass: () => Promise<number>, failed: (error: unknown) 
 /** Wakes everybody who waits for the next change. */
 export interface Signal {
   notify(): void;
-  /** Resolves with true at the next {@link notify}, with false after `timeoutMs` or when aborted. */
-  next(timeoutMs: number, abort?: AbortSignal): Promise<boolean>;
+  /** Resolves with true at the next {@link notify}, with false after `timeoutMs` or when one of `aborts` is aborted. */
+  next(timeoutMs: number, ...aborts: AbortSignal[]): Promise<boolean>;
 }
 
 export function createSignal(): Signal {
@@ -56,19 +65,19 @@ export function createSignal(): Signal {
     notify: () => {
       for (const wake of [...waiting]) wake(true);
     },
-    next: (timeoutMs, abort) =>
+    next: (timeoutMs, ...aborts) =>
       new Promise((resolve) => {
         const end = (notified: boolean) => {
           waiting.delete(end);
           clearTimeout(timer);
-          abort?.removeEventListener('abort', aborted);
+          for (const abort of aborts) abort.removeEventListener('abort', aborted);
           resolve(notified);
         };
         const aborted = () => end(false);
         const timer = setTimeout(end, timeoutMs, false);
         waiting.add(end);
-        if (abort?.aborted) end(false);
-        else abort?.addEventListener('abort', aborted);
+        for (const abort of aborts) abort.addEventListener('abort', aborted);
+        if (aborts.some((abort) => abort.aborted)) end(false);
       }),
   };
 }
@@ -78,13 +87,13 @@ export async function until<T>(
   signal: Signal,
   condition: () => T | undefined,
   timeoutMs: number,
-  abort?: AbortSignal,
+  ...aborts: AbortSignal[]
 ): Promise<T | undefined> {
   const end = performance.now() + timeoutMs;
   for (;;) {
     const result = condition();
     const left = end - performance.now();
-    if (result !== undefined || left <= 0 || abort?.aborted) return result;
-    await signal.next(left, abort);
+    if (result !== undefined || left <= 0 || aborts.some((abort) => abort.aborted)) return result;
+    await signal.next(left, ...aborts);
   }
 }

@@ -35,7 +35,7 @@ export function agentRoutes(api: Api, context: ApiContext): void {
     },
     async ({ params, query, signal }) => {
       const changed = () => (context.state.get().revision === query.revision ? undefined : true);
-      await until(context.stateChanged, changed, query.waitMs, AbortSignal.any([signal, context.closing]));
+      await until(context.stateChanged, changed, query.waitMs, signal, context.closing);
       const state = context.state.get();
       return agentDesired(params.name, state.revision, poolsOf(state), state.drains);
     },

@@ -1,5 +1,5 @@
 import swagger from '@fastify/swagger';
-import fastify, { type FastifyBaseLogger } from 'fastify';
+import fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import { createJsonSchemaTransform, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
 import { RequestError } from '../errors.ts';
@@ -18,7 +18,7 @@ export async function buildApi(context: Omit<ApiContext, 'closing'>, log: Fastif
   const app: Api = fastify({
     bodyLimit,
     forceCloseConnections: true,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     loggerInstance: log,
   }).withTypeProvider<ZodTypeProvider>();
   const closing = new AbortController();

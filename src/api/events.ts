@@ -9,6 +9,8 @@ export function eventRoutes(api: Api, context: ApiContext): void {
   api.get(
     '/v1/events',
     {
+      // HEAD would start a stream that nobody ends.
+      exposeHeadRoute: false,
       schema: {
         summary:
           'What happened: a stream of server-sent events, resumable by Last-Event-ID; a list with accept: application/json',
@@ -18,23 +20,28 @@ export function eventRoutes(api: Api, context: ApiContext): void {
     async (request, reply) => {
       const header = request.headers['last-event-id'];
       const resume = typeof header === 'string' && /^\d{1,16}$/.test(header) ? Number(header) : undefined;
-      const after = request.query.after ?? resume;
+      // A browser that comes back asks the same address again, and says here where it was.
+      const after = resume ?? request.query.after;
       if (request.headers.accept?.includes('application/json')) return { events: context.events.since(after) };
       reply.header('content-type', 'text/event-stream').header('cache-control', 'no-store');
-      return reply.send(Readable.from(stream(context, after, AbortSignal.any([request.signal, context.closing]))));
+      return reply.send(Readable.from(stream(context, after, request.signal)));
     },
   );
 }
 
-async function* stream({ events }: ApiContext, after: number | undefined, end: AbortSignal): AsyncGenerator<string> {
+async function* stream(
+  { events, closing }: ApiContext,
+  after: number | undefined,
+  gone: AbortSignal,
+): AsyncGenerator<string> {
   let last = after;
   yield 'retry: 1000\n\n';
-  while (!end.aborted) {
+  while (!gone.aborted && !closing.aborted) {
     const fresh = events.since(last);
     for (const event of fresh) {
       last = event.id;
       yield `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
     }
-    if (fresh.length === 0 && !(await events.added.next(heartbeatMs, end))) yield ': still here\n\n';
+    if (fresh.length === 0 && !(await events.added.next(heartbeatMs, gone, closing))) yield ': still here\n\n';
   }
 }

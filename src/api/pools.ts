@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { mergePatch } from '../core/pools.ts';
-import { poolsOf } from '../core/state.ts';
+import { poolsOf, type State } from '../core/state.ts';
 import { RequestError } from '../errors.ts';
 import { nameSchema, type Pool, type Pools, poolSchema, poolsDocumentSchema } from '../schema.ts';
 import type { Api, ApiContext } from './context.ts';
@@ -8,8 +8,10 @@ import { fieldErrors } from './problems.ts';
 import { write, writeAnswer, writeQuery } from './write.ts';
 
 export const poolParams = z.object({ pool: nameSchema });
-/** A JSON merge patch (RFC 7396): any object; the result is validated. */
-export const patchSchema = z.record(z.string(), z.unknown(), { error: 'a JSON merge patch is an object' });
+/** A JSON merge patch (RFC 7396): any object, no deeper than pools are; the result is validated. */
+export const patchSchema = z
+  .record(z.string(), z.unknown(), { error: 'a JSON merge patch is an object' })
+  .refine((patch) => isWithin(patch, 8), { error: 'nested deeper than any pool' });
 const wholeDocument = z.object({ revision: z.number().int(), pools: z.record(nameSchema, poolSchema) });
 const written = { 200: writeAnswer, 201: writeAnswer, 202: writeAnswer };
 
@@ -48,10 +50,9 @@ export function poolRoutes(api: Api, context: ApiContext): void {
     '/v1/pools/:pool',
     { schema: { summary: 'One pool', params: poolParams, response: { 200: poolSchema } } },
     async ({ params }, reply) => {
-      const entry = context.state.get().pools[params.pool];
-      if (!entry) throw noPool(params.pool);
-      reply.header('etag', `"${entry.revision}"`);
-      return entry.pool;
+      const { pool, revision } = entryOf(context.state.get(), params.pool);
+      reply.header('etag', `"${revision}"`);
+      return pool;
     },
   );
 
@@ -63,7 +64,7 @@ export function poolRoutes(api: Api, context: ApiContext): void {
       return write(request, reply, context, {
         pool,
         bodyPath: `pools.${pool}.`,
-        isNew: (pools) => !pools[pool],
+        isNew: (pools) => !Object.hasOwn(pools, pool),
         change: (pools) => ({ ...pools, [pool]: request.body }),
       });
     },
@@ -96,13 +97,25 @@ export function poolRoutes(api: Api, context: ApiContext): void {
   });
 }
 
+/** A stored pool with its revision. Throws NOT_FOUND. */
+export function entryOf({ pools }: State, name: string): State['pools'][string] {
+  const entry = Object.hasOwn(pools, name) ? pools[name] : undefined;
+  if (!entry) throw noPool(name);
+  return entry;
+}
+
 export function existing(pools: Pools, name: string): Pool {
   const pool = Object.hasOwn(pools, name) ? pools[name] : undefined;
   if (!pool) throw noPool(name);
   return pool;
 }
 
-export const noPool = (name: string) =>
+function isWithin(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  return depth > 0 && Object.values(value).every((member) => isWithin(member, depth - 1));
+}
+
+const noPool = (name: string) =>
   new RequestError('NOT_FOUND', `there is no pool "${name}"; PUT /v1/pools/${name} makes it`);
 
 /** Validates a pool that a patch made. @param strip path cut from the front of wrong fields' paths */

@@ -19,23 +19,24 @@ function fieldsOf(issue: z.core.$ZodIssue): FieldError[] {
     case 'invalid_key':
       return [{ path: path.join('.'), message: issue.issues[0]?.message ?? issue.message }];
     default:
-      return [
-        {
-          path: path.join('.'),
-          message: issue.message.replace(
-            /^Invalid input: expected (.*), received undefined$/,
-            'it is missing; it is a $1',
-          ),
-        },
-      ];
+      return [{ path: path.join('.'), message: plain(issue.message) }];
   }
+}
+
+/** The library's own words for a wrong type, made plain; all others come from the schema. */
+function plain(message: string): string {
+  const [, type, received] = /^Invalid input: expected (\w+), received (\w+)$/.exec(message) ?? [];
+  if (!type) return message;
+  const wanted = { record: 'an object', object: 'an object', array: 'an array' }[type] ?? `a ${type}`;
+  return received === 'undefined' ? `it is missing; ${wanted} belongs here` : `${wanted} belongs here, not ${received}`;
 }
 
 /** The one place where failures become answers (RFC 9457). */
 export function answerProblem(error: Error, request: FastifyRequest, reply: FastifyReply): void {
   const [code, message, fields] = classify(error);
   const { status, title, retryable } = catalogue[code];
-  if (status >= 500) request.log.error({ err: error }, 'request failed');
+  // The loop that is not ready has its own log.
+  if (status >= 500 && code !== 'NOT_READY') request.log.error({ err: error }, 'request failed');
   if (retryable) reply.header('retry-after', '1');
   sendProblem(reply, { type: 'about:blank', title, status, code, detail: message, ...withFields(fields) });
 }

@@ -4,7 +4,7 @@ import type { State } from '../core/state.ts';
 import { RequestError } from '../errors.ts';
 import { nameSchema, type Pool, realServerSchema, realServersSchema } from '../schema.ts';
 import type { Api, ApiContext } from './context.ts';
-import { existing, parsePool, patchSchema, poolParams } from './pools.ts';
+import { entryOf, existing, parsePool, patchSchema, poolParams } from './pools.ts';
 import { type Write, write, writeAnswer, writeQuery } from './write.ts';
 
 const serverParams = z.object({ pool: nameSchema, name: nameSchema });
@@ -33,7 +33,7 @@ export function realServerRoutes(api: Api, context: ApiContext): void {
         request,
         reply,
         context,
-        changed(request.params.pool, '', () => request.body),
+        changed(request.params.pool, undefined, () => request.body),
       ),
   );
 
@@ -45,7 +45,7 @@ export function realServerRoutes(api: Api, context: ApiContext): void {
         request,
         reply,
         context,
-        changed(request.params.pool, '', (servers) => mergePatch(servers, request.body)),
+        changed(request.params.pool, undefined, (servers) => mergePatch(servers, request.body)),
       ),
   );
 
@@ -57,7 +57,7 @@ export function realServerRoutes(api: Api, context: ApiContext): void {
         request,
         reply,
         context,
-        changed(request.params.pool, '', () => ({})),
+        changed(request.params.pool, undefined, () => ({})),
       ),
   );
 
@@ -77,8 +77,8 @@ export function realServerRoutes(api: Api, context: ApiContext): void {
     (request, reply) => {
       const { pool, name } = request.params;
       return write(request, reply, context, {
-        ...changed(pool, `${name}.`, (servers) => ({ ...servers, [name]: request.body })),
-        isNew: (pools) => !pools[pool]?.realServers[name],
+        ...changed(pool, name, (servers) => ({ ...servers, [name]: request.body })),
+        isNew: (pools) => !Object.hasOwn(existing(pools, pool).realServers, name),
       });
     },
   );
@@ -89,7 +89,7 @@ export function realServerRoutes(api: Api, context: ApiContext): void {
     (request, reply) => {
       const { pool, name } = request.params;
       return write(request, reply, context, {
-        ...changed(pool, `${name}.`, (servers, now) => ({
+        ...changed(pool, name, (servers, now) => ({
           ...servers,
           [name]: mergePatch(serverOf(now, request.params), request.body),
         })),
@@ -104,7 +104,7 @@ export function realServerRoutes(api: Api, context: ApiContext): void {
       const { pool, name } = request.params;
       const drainMs = request.query.drainMs ?? defaultDrainMs;
       return write(request, reply, context, {
-        ...changed(pool, `${name}.`, ({ [name]: _, ...rest }, now) => {
+        ...changed(pool, name, ({ [name]: _, ...rest }, now) => {
           if (!isLeaving(context.state.get(), pool, name)) serverOf(now, request.params);
           return rest;
         }),
@@ -115,23 +115,21 @@ export function realServerRoutes(api: Api, context: ApiContext): void {
 }
 
 /** A write of a pool's real servers, validated as a whole pool. */
-function changed(pool: string, inside: string, next: (servers: Pool['realServers'], pool: Pool) => unknown): Write {
+function changed(
+  pool: string,
+  realServer: string | undefined,
+  next: (servers: Pool['realServers'], pool: Pool) => unknown,
+): Write {
+  const inside = realServer === undefined ? 'realServers.' : `realServers.${realServer}.`;
   return {
     pool,
-    bodyPath: `pools.${pool}.realServers.${inside}`,
+    ...(realServer !== undefined && { realServer }),
+    bodyPath: `pools.${pool}.${inside}`,
     change: (pools) => {
       const now = existing(pools, pool);
-      return {
-        ...pools,
-        [pool]: parsePool({ ...now, realServers: next(now.realServers, now) }, `realServers.${inside}`),
-      };
+      return { ...pools, [pool]: parsePool({ ...now, realServers: next(now.realServers, now) }, inside) };
     },
   };
-}
-
-function entryOf(state: State, name: string) {
-  existing(Object.fromEntries(Object.entries(state.pools).map(([key, { pool }]) => [key, pool])), name);
-  return state.pools[name] as State['pools'][string];
 }
 
 function serverOf(pool: Pool, { pool: poolName, name }: { pool: string; name: string }) {

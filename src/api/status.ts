@@ -4,7 +4,7 @@ import { commandOf } from '../core/steps.ts';
 import { RequestError } from '../errors.ts';
 import { nameSchema, poolsDocumentSchema } from '../schema.ts';
 import type { Api, ApiContext } from './context.ts';
-import { noPool } from './pools.ts';
+import { entryOf } from './pools.ts';
 import { refuseConflicts } from './write.ts';
 
 /** /v1/status, /v1/plan and /healthz. */
@@ -26,9 +26,8 @@ export function statusRoutes(api: Api, context: ApiContext): void {
         problems: problemsOf(context),
       };
       if (query.pool === undefined) return { ...head, ...summaryOf(facts) };
-      const detail = detailOf(query.pool, facts);
-      if (!detail) throw noPool(query.pool);
-      return { ...head, pools: { [query.pool]: detail } };
+      entryOf(facts.state, query.pool);
+      return { ...head, pools: { [query.pool]: detailOf(query.pool, facts) } };
     },
   );
 

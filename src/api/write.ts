@@ -59,6 +59,7 @@ export async function write(
 ): Promise<z.infer<typeof writeAnswer>> {
   const query = request.query as z.infer<typeof writeQuery>;
   let created = false;
+  const before = context.state.get().revision;
   const state = await context.state.change((now) => {
     checkRevision(request, now, write.pool);
     const pools = poolsOf(now);
@@ -68,6 +69,12 @@ export async function write(
     const replaced = replacePools(now, next, Date.now(), query.drainMs ?? write.drainMs ?? defaultDrainMs);
     return write.also ? write.also(replaced) : replaced;
   });
+  if (state.revision !== before)
+    context.events.add(
+      'pools-changed',
+      `${request.method} ${request.url.split('?')[0]} stored as revision ${state.revision}`,
+      write.pool === undefined ? {} : { pool: write.pool },
+    );
   context.director.wake();
   const { revision } = state;
   const about = () => missing(context, revision, write.pool);

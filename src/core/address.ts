@@ -40,6 +40,7 @@ export function notUnicast(address: string): string | undefined {
   const range = ipaddr.parse(address).range();
   switch (range) {
     case 'unspecified':
+      return 'an unspecified address';
     case 'broadcast':
     case 'multicast':
     case 'loopback':

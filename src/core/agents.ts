@@ -1,4 +1,5 @@
 import type { AgentDesired, Pools, Report } from '../schema.ts';
+import { balancedPorts } from './pools.ts';
 import type { Drain } from './state.ts';
 
 /** What one agent last said, under the name of its real server. */
@@ -11,7 +12,11 @@ export interface AgentRecord {
 export type Agents = ReadonlyMap<string, AgentRecord>;
 
 /** Whether a real server may carry traffic, as its own host says. */
-export type Attestation = { verdict: 'fit' } | { verdict: 'unfit' | 'unknown'; reason: string };
+export interface Attestation {
+  verdict: 'fit' | 'unfit' | 'unknown';
+  /** In words. */
+  reason: string;
+}
 
 /** The attestation of the real server `name` at `address` for one VIP. */
 export function attestationOf(name: string, address: string, vip: string, agents: Agents): Attestation {
@@ -40,7 +45,7 @@ export function attestationOf(name: string, address: string, vip: string, agents
       verdict: 'unfit',
       reason: `${name} would answer ARP for ${vip}${said.problem ? `: ${said.problem}` : ''}`,
     };
-  return { verdict: 'fit' };
+  return { verdict: 'fit', reason: 'its agent reports the VIP on lo and ARP suppressed' };
 }
 
 /**
@@ -50,15 +55,14 @@ export function attestationOf(name: string, address: string, vip: string, agents
 export function agentDesired(name: string, revision: number, pools: Pools, drains: readonly Drain[]): AgentDesired {
   const vips = new Map<string, { vip: string; address: string; ports: Set<string> }>();
   const want = (vip: string, address: string, ports: string[]) => {
+    if (ports.length === 0) return;
     const entry = vips.get(vip) ?? { vip, address, ports: new Set<string>() };
     for (const port of ports) entry.ports.add(port);
     vips.set(vip, entry);
   };
   for (const pool of Object.values(pools)) {
     const member = Object.hasOwn(pool.realServers, name) ? pool.realServers[name] : undefined;
-    if (!member) continue;
-    const balanced = Object.entries(pool.ports).filter(([, port]) => port.policy === 'real-servers');
-    if (balanced.length > 0) want(pool.vip, member.address, balanced.map(([port]) => port)); // biome-ignore format: short
+    if (member) want(pool.vip, member.address, balancedPorts(pool));
   }
   for (const drain of drains) if (drain.realServer === name) want(drain.vip, drain.address, drain.ports);
   return {

@@ -89,7 +89,9 @@ export function standingsOf(name: string, pool: Pool, facts: DirectorFacts): Map
 }
 
 function attest(name: string, address: string, vip: string, facts: DirectorFacts): Attestation {
-  return facts.localAddresses.has(address) ? { verdict: 'fit' } : attestationOf(name, address, vip, facts.agents);
+  return facts.localAddresses.has(address)
+    ? { verdict: 'fit', reason: 'it is the director itself (LocalNode)' }
+    : attestationOf(name, address, vip, facts.agents);
 }
 
 interface Member {

@@ -34,6 +34,6 @@ export function standingOf(server: RealServer, attestation: Attestation, drain: 
     weight: server.weight,
     serving: true,
     well: true,
-    reason: 'in service: its agent reports the VIP on lo and ARP suppressed',
+    reason: `in service: ${attestation.reason}`,
   };
 }

@@ -37,21 +37,29 @@ export function reportChanges(events: Events, before: Pass | undefined, after: P
   addSome(events, lines);
 }
 
-/** Tells that somebody else had changed the kernel, and what put it right. */
+/** Tells that somebody else had changed the kernel, and what put it right: one event for each thing that was changed. */
 export function reportDrift(events: Events, repaired: readonly Step[], failures: readonly StepFailure[]): void {
-  const failed = new Set(failures.map(({ step }) => step));
+  const failed = new Set(failures.map(({ step }) => subjectOf(step)));
+  const bySubject = new Map<string, Step[]>();
+  for (const step of repaired) {
+    const subject = subjectOf(step);
+    bySubject.set(subject, [...(bySubject.get(subject) ?? []), step]);
+  }
   addSome(
     events,
-    repaired
-      .filter((step) => step.op !== 'announce')
-      .map((step) => {
-        const how = failed.has(step) ? 'could not be put right' : 'was put right';
-        return [
-          'drift',
-          `${subjectOf(step)} had been changed by somebody else and ${how}: ${commandOf(step)}`,
-          'service' in step ? { vip: step.service.vip } : {},
-        ];
-      }),
+    [...bySubject].map(([subject, steps]) => {
+      const how = failed.has(subject) ? 'could not be put right' : 'was put right';
+      const commands = steps.slice(0, 5).map(commandOf).join('; ');
+      const more = steps.length > 5 ? ` and ${steps.length - 5} more` : '';
+      const vip = steps.map((step) =>
+        'service' in step ? step.service.vip : 'address' in step ? step.address : undefined,
+      )[0];
+      return [
+        'drift',
+        `${subject} had been changed by somebody else and ${how}: ${commands}${more}`,
+        vip === undefined ? {} : { vip },
+      ];
+    }),
   );
 }
 

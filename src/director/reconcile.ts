@@ -175,9 +175,9 @@ export function startDirector(options: DirectorOptions): Director {
       .map((address) => ({ op: 'announce', address, interface: options.interface }));
   };
 
-  const loop: Loop = startLoop(pass, (reason) => {
-    error = reason instanceof Error ? reason : new Error(String(reason));
-    log.error({ err: error }, 'reconcile failed, trying again');
+  const loop: Loop = startLoop(pass, (reason, again) => {
+    error = reason;
+    if (!again) log.error({ err: reason }, 'reconcile failed, trying again');
     passed.notify();
   });
   const watch = kernel.watch(loop.wake);

@@ -110,8 +110,7 @@ export function writeAttributes<T extends Table>(to: Writer, table: T, values: V
     writeU16.call(to.buffer, to.at - start, start);
     writeU16.call(to.buffer, attribute.type | nested, start + 2);
     const end = start + align(to.at - start);
-    to.buffer.fill(0, to.at, end);
-    to.at = end;
+    while (to.at < end) to.buffer[to.at++] = 0;
   }
 }
 

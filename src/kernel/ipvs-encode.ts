@@ -1,7 +1,7 @@
 import { familyOf, hostPrefix, isAddress, toBytes } from '../core/address.ts';
 import type { Destination, ServiceConfig, ServiceId } from '../core/kernel-state.ts';
 import type { Step } from '../core/steps.ts';
-import { type Values, type Writer, writeAttributes, writeBytes } from './attributes.ts';
+import { type Values, type Writer, writeAttributes } from './attributes.ts';
 import {
   CMD,
   CMD_ATTR,
@@ -25,9 +25,12 @@ export function writeStep(to: Writer, step: IpvsStep): void {
   writeAttributes(to, CMD_ATTR, attributesOf(step));
 }
 
-/** Writes a generic netlink header (struct genlmsghdr). */
+/** Writes a generic netlink header (struct genlmsghdr): command, version, two bytes unused. */
 export function writeCommand(to: Writer, command: number): void {
-  writeBytes(to, Uint8Array.of(command, VERSION, 0, 0));
+  to.buffer[to.at++] = command;
+  to.buffer[to.at++] = VERSION;
+  to.buffer[to.at++] = 0;
+  to.buffer[to.at++] = 0;
 }
 
 /** Writes a question about one service. */
@@ -50,14 +53,14 @@ function attributesOf(step: IpvsStep): Values<typeof CMD_ATTR> {
   switch (step.op) {
     case 'add-service':
     case 'set-service':
-      return { SERVICE: { ...SERVICE, ...serviceConfig(step.service, step.config) } };
+      return { SERVICE: Object.assign(SERVICE, serviceConfig(step.service, step.config)) };
     case 'delete-service':
       return { SERVICE };
     case 'add-destination':
     case 'set-destination':
       return { SERVICE, DEST: destination(step.service, step.destination) };
     case 'delete-destination':
-      return { SERVICE, DEST: destinationId(step.address, step.port) };
+      return { SERVICE, DEST: destinationId(step) };
   }
 }
 
@@ -101,16 +104,19 @@ function netmaskBytes(vip: string, prefix: number): Buffer {
 function destination({ vip }: ServiceId, to: Destination): Values<typeof DEST_ATTR> {
   if (familyOf(to.address) !== familyOf(vip) && to.method !== 'tunneling')
     throw new Error(`${to.address} and ${vip} are of two address families, which only tunneling can join`);
+  // Written out: a spread of destinationId() takes twice as long.
   return {
-    ...destinationId(to.address, to.port),
+    ADDR: addressBytes(to.address),
+    PORT: to.port,
     FWD_METHOD: CONN_F[to.method],
     WEIGHT: to.weight,
     U_THRESH: to.upperThreshold,
     L_THRESH: to.lowerThreshold,
+    ADDR_FAMILY: kernelFamily(to.address),
   };
 }
 
-const destinationId = (address: string, port: number): Values<typeof DEST_ATTR> => ({
+const destinationId = ({ address, port }: { address: string; port: number }): Values<typeof DEST_ATTR> => ({
   ADDR: addressBytes(address),
   PORT: port,
   ADDR_FAMILY: kernelFamily(address),

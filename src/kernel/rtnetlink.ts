@@ -33,7 +33,10 @@ export function readDefaultGateways(netlink: Netlink): string[] {
       writeBytes(to, Uint8Array.of(family, 0, 0, 0, rt.RT_TABLE_MAIN, 0, 0, 0, 0, 0, 0, 0));
       writeAttributes(to, rt.RTA, { TABLE: rt.RT_TABLE_MAIN });
     };
-    return netlink.dump({ doing: 'read the routes', type: rt.RTM.GETROUTE, write }, readGateways);
+    // A network without any route yet has no table (fib_frontend.c: "FIB table does not exist").
+    return allowing(['ENOENT'], [], () =>
+      netlink.dump({ doing: 'read the routes', type: rt.RTM.GETROUTE, write }, readGateways),
+    );
   });
   return [...new Set(gateways.flat())];
 }
@@ -46,7 +49,7 @@ export function addAddress(netlink: Netlink, to: Address, role: AddressRole): vo
   const ipv6 = familyOf(to.address) === 'ipv6';
   const FLAGS = ipv6 && role === 'real-server' ? rt.IFA_F.NODAD : 0;
   const write = (out: Writer) => writeAddress(out, index, to, ipv6 ? { FLAGS, CACHEINFO: neverASource() } : { FLAGS });
-  ignoring(['EEXIST'], () =>
+  allowing(['EEXIST'], [], () =>
     netlink.ask({ doing, type: rt.RTM.NEWADDR, flags: FlagsNew.CREATE | FlagsNew.EXCL, write }),
   );
 }
@@ -57,14 +60,14 @@ export function deleteAddress(netlink: Netlink, from: Address): void {
   const index = indexOf(netlink, from, doing);
   if (index === undefined) return;
   const write = (out: Writer) => writeAddress(out, index, from);
-  ignoring(['EADDRNOTAVAIL', 'ENODEV'], () => netlink.ask({ doing, type: rt.RTM.DELADDR, write }));
+  allowing(['EADDRNOTAVAIL', 'ENODEV'], [], () => netlink.ask({ doing, type: rt.RTM.DELADDR, write }));
 }
 
 /** Throws KernelError EPERM when this process may not change the network of its namespace. */
 export function needPrivilege(netlink: Netlink): void {
   // There is no interface 0, but the kernel looks at the privilege first (rtnetlink_rcv_msg, net/core/rtnetlink.c).
   const write = (out: Writer) => writeAddress(out, 0, { address: '0.0.0.0', prefix: 32 });
-  ignoring(['EADDRNOTAVAIL', 'ENODEV'], () =>
+  allowing(['EADDRNOTAVAIL', 'ENODEV'], [], () =>
     netlink.ask({ doing: "change this host's network", type: rt.RTM.DELADDR, write }),
   );
 }
@@ -95,10 +98,12 @@ function writeAddress(
 /** struct ifa_cacheinfo: preferred for no time, so never chosen as a source; valid for ever. */
 const neverASource = () => Buffer.from(Uint32Array.of(0, rt.INFINITY_LIFE_TIME, 0, 0).buffer);
 
-function ignoring(codes: readonly string[], act: () => void): void {
+/** What `act` answers, or `otherwise` when the kernel refuses with one of the codes. */
+function allowing<T>(codes: readonly string[], otherwise: T, act: () => T): T {
   try {
-    act();
+    return act();
   } catch (error) {
-    if (!(error instanceof KernelError && codes.includes(error.code))) throw error;
+    if (error instanceof KernelError && codes.includes(error.code)) return otherwise;
+    throw error;
   }
 }

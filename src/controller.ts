@@ -72,7 +72,6 @@ async function main(): Promise<void> {
       agents,
       events,
       director,
-      kernel,
       interface: settings.interface,
       manageVip: settings.manageVip,
     },

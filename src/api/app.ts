@@ -7,7 +7,7 @@ import { agentRoutes } from './agents.ts';
 import type { Api, ApiContext } from './context.ts';
 import { eventRoutes } from './events.ts';
 import { poolRoutes } from './pools.ts';
-import { answerProblem, fieldErrors } from './problems.ts';
+import { answerProblem, answerUnreadable, fieldErrors } from './problems.ts';
 import { realServerRoutes } from './real-servers.ts';
 import { statusRoutes } from './status.ts';
 
@@ -20,6 +20,8 @@ export async function buildApi(context: Omit<ApiContext, 'closing'>, log: Fastif
     forceCloseConnections: true,
     logController: new LogController({ disableRequestLogging: true }),
     loggerInstance: log,
+    frameworkErrors: answerProblem,
+    clientErrorHandler: answerUnreadable,
   }).withTypeProvider<ZodTypeProvider>();
   const closing = new AbortController();
   app.addHook('preClose', async () => closing.abort());
@@ -35,16 +37,24 @@ export async function buildApi(context: Omit<ApiContext, 'closing'>, log: Fastif
   });
   app.setSerializerCompiler(() => JSON.stringify);
   app.setErrorHandler(answerProblem);
-  app.setNotFoundHandler((request) => {
-    throw new RequestError(
-      'NOT_FOUND',
-      `there is no ${request.method} ${request.url.split('?')[0]}; GET /openapi.json lists what there is`,
-    );
+  const allowed = new Map<string, string[]>();
+  app.addHook('onRoute', ({ url, method }) => {
+    allowed.set(url, [...(allowed.get(url) ?? []), ...[method].flat()]);
   });
-  app.addContentTypeParser(
-    'application/merge-patch+json',
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?')[0] ?? '';
+    const [, methods] = [...allowed].find(([pattern]) => isAt(path, pattern)) ?? [];
+    if (!methods) throw new RequestError('NOT_FOUND', `there is no ${path}; GET /openapi.json lists what there is`);
+    reply.header('allow', methods.join(', '));
+    throw new RequestError('METHOD_NOT_ALLOWED', `${path} does not take ${request.method}, but ${methods.join(', ')}`);
+  });
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser<string>(
+    ['application/json', 'application/merge-patch+json'],
     { parseAs: 'string' },
-    app.getDefaultJsonParser('error', 'error'),
+    // Many clients send the content type with a DELETE too: an empty body is none.
+    (request, body, done) => (body === '' ? done(null) : parseJson(request, body, done)),
   );
   await app.register(swagger, {
     openapi: { openapi: '3.1.0', info: { title: 'dsr-controller', version: '1' } },
@@ -56,4 +66,11 @@ export async function buildApi(context: Omit<ApiContext, 'closing'>, log: Fastif
   });
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
   return app;
+}
+
+/** Whether a path is one of a route such as /v1/pools/:pool. */
+function isAt(path: string, pattern: string): boolean {
+  const parts = path.split('/');
+  const wanted = pattern.split('/');
+  return parts.length === wanted.length && wanted.every((part, i) => part.startsWith(':') || part === parts[i]);
 }

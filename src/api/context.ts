@@ -8,7 +8,6 @@ import type {
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { State } from '../core/state.ts';
 import type { Director } from '../director/reconcile.ts';
-import type { Kernel } from '../kernel/kernel.ts';
 import type { Signal } from '../loop.ts';
 import type { AgentRegistry } from '../store/agents.ts';
 import type { Document } from '../store/document.ts';
@@ -22,7 +21,6 @@ export interface ApiContext {
   agents: AgentRegistry;
   events: Events;
   director: Director;
-  kernel: Pick<Kernel, 'listeners'>;
   interface: string;
   manageVip: boolean;
   /** Ends long polls and streams when the server closes. */

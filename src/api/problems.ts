@@ -1,7 +1,10 @@
+import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { type ApiCode, CodedError, catalogue, type FieldError, RequestError } from '../errors.ts';
 import type { Problem } from '../schema.ts';
+
+const mediaType = 'application/problem+json';
 
 /** The wrong fields of a zod error, each with its dotted path and what would be right. */
 export function fieldErrors(error: z.ZodError): FieldError[] {
@@ -38,11 +41,24 @@ export function answerProblem(error: Error, request: FastifyRequest, reply: Fast
   // The loop that is not ready has its own log.
   if (status >= 500 && code !== 'NOT_READY') request.log.error({ err: error }, 'request failed');
   if (retryable) reply.header('retry-after', '1');
-  sendProblem(reply, { type: 'about:blank', title, status, code, detail: message, ...withFields(fields) });
+  const problem: Problem = { type: 'about:blank', title, status, code, detail: message, ...withFields(fields) };
+  // As bytes, since fastify adds a charset to text, which JSON has none of (RFC 8259, 11).
+  reply.code(status).type(mediaType).send(Buffer.from(JSON.stringify(problem)));
 }
 
-export function sendProblem(reply: FastifyReply, problem: Problem): void {
-  reply.code(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+/** Answers what is no HTTP request at all, and ends the connection. */
+export function answerUnreadable(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
+  const { status, title } = catalogue.INVALID_REQUEST;
+  const detail = `this is no request of HTTP/1.1: ${error.message}`;
+  const body = JSON.stringify({ type: 'about:blank', title, status, code: 'INVALID_REQUEST', detail });
+  const head = [
+    'HTTP/1.1 400 Bad Request',
+    `content-type: ${mediaType}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }
 
 function withFields(fields: FieldError[]): Partial<Problem> {

@@ -55,7 +55,6 @@ export function statusRoutes(api: Api, context: ApiContext): void {
 function factsOf(context: ApiContext): StatusFacts {
   const pass = context.director.last();
   const state = context.state.get();
-  const listening = new Map<string, Set<number>>();
   return {
     state,
     reconciledRevision: pass?.reconciledRevision ?? 0,
@@ -68,12 +67,7 @@ function factsOf(context: ApiContext): StatusFacts {
     interface: context.interface,
     manageVip: context.manageVip,
     agents: context.agents.all(),
-    listens: (vip, port, protocol) => {
-      const key = `${vip} ${protocol}`;
-      const ports = listening.get(key) ?? context.kernel.listeners(vip, protocol);
-      listening.set(key, ports);
-      return ports.has(port);
-    },
+    listening: pass?.listening ?? new Map(),
     now: Date.now(),
   };
 }

@@ -36,9 +36,11 @@ export const writeAnswer = z.object({
 export interface Write {
   /** The pool that the write is about; absent when it is about all of them. */
   pool?: string;
+  /** The real server of that pool; absent when it is about the whole pool. */
+  realServer?: string;
   /** The pools after the write. Throws RequestError. */
   change(pools: Pools): Pools;
-  /** Whether the write makes what it names. */
+  /** Whether the write makes what it names; never without this. */
   isNew?(before: Pools): boolean;
   /** Path that the client's body begins at inside a pools document, cut from the paths of conflicts. */
   bodyPath?: string;
@@ -58,18 +60,19 @@ export async function write(
   write: Write,
 ): Promise<z.infer<typeof writeAnswer>> {
   const query = request.query as z.infer<typeof writeQuery>;
+  let before = context.state.get();
   let created = false;
-  const before = context.state.get().revision;
   const state = await context.state.change((now) => {
-    checkRevision(request, now, write.pool);
+    before = now;
     const pools = poolsOf(now);
+    created = write.isNew?.(pools) ?? false;
+    checkRevision(request, now, write.pool, created);
     const next = write.change(pools);
     refuseConflicts(next, write.bodyPath);
-    created = write.isNew?.(pools) ?? false;
     const replaced = replacePools(now, next, Date.now(), query.drainMs ?? write.drainMs ?? defaultDrainMs);
     return write.also ? write.also(replaced) : replaced;
   });
-  if (state.revision !== before)
+  if (state !== before)
     context.events.add(
       'pools-changed',
       `${request.method} ${request.url.split('?')[0]} stored as revision ${state.revision}`,
@@ -77,47 +80,54 @@ export async function write(
     );
   context.director.wake();
   const { revision } = state;
-  const about = () => missing(context, revision, write.pool);
+  const missing = () => missingNow(context, revision, before, write.pool);
   if (query.waitMs)
     await until(
       context.director.passed,
-      () => (about().length === 0 ? true : undefined),
+      () => (missing().length === 0 ? true : undefined),
       query.waitMs,
+      request.signal,
       context.closing,
     );
-  const lacking = about();
+  const lacking = missing();
   const draining = context.state
     .get()
-    .drains.filter((drain) => !drain.done && (write.pool === undefined || drain.pool === write.pool))
-    .map((drain) => drain.realServer ?? drain.address);
+    .drains.filter(({ done, pool }) => !done && (write.pool ?? pool) === pool)
+    .filter(({ realServer }) => (write.realServer ?? realServer) === realServer)
+    .map(({ realServer, address }) => realServer ?? address);
   const goesOn =
     draining.length > 0 ||
     (query.waitMs !== undefined && lacking.length > 0) ||
     (request.method === 'DELETE' && lacking.length > 0);
   reply.code(goesOn ? 202 : created ? 201 : 200);
-  const entry = write.pool === undefined ? undefined : state.pools[write.pool];
-  reply.header('etag', `"${entry?.revision ?? revision}"`);
-  const watch = entry ? `/v1/status?pool=${write.pool}` : '/v1/status';
+  const current = revisionOf(state, write.pool);
+  if (current !== undefined) reply.header('etag', `"${current}"`);
+  const watch = write.pool === undefined || current === undefined ? '/v1/status' : `/v1/status?pool=${write.pool}`;
   return { revision, reconciled: lacking.length === 0, missing: lacking, draining, watch };
 }
 
-/** What the kernel lacks of this revision, in words. */
-function missing(context: ApiContext, revision: number, poolName: string | undefined): string[] {
+/** What the kernel lacks of this revision, in words: of the pool, or of all, as before the write and as now. */
+function missingNow(context: ApiContext, revision: number, before: State, pool: string | undefined): string[] {
   const pass = context.director.last();
   const error = context.director.error();
   if (error) return [error.message];
   if (!pass || pass.revision < revision) return ['the kernel has not been brought up to this revision yet'];
-  const pools = Object.entries(pass.state.pools).filter(([name]) => poolName === undefined || name === poolName);
-  const lacking = new Set(pools.flatMap(([, { pool }]) => missingOf(pool, pass)));
-  if (pools.length === 0) for (const { message } of pass.failures) lacking.add(message);
-  if (pools.length === 0 && pass.held)
-    lacking.add('nothing is taken away before the agents have reported after the start, or 3 s have passed');
-  return [...lacking];
+  const lacking = [before, pass.state]
+    .flatMap(({ pools }) => Object.entries(pools))
+    .filter(([name]) => (pool ?? name) === name)
+    .flatMap(([, entry]) => missingOf(entry.pool, pass));
+  return [...new Set(lacking)];
 }
 
-/** `If-Match` and `If-None-Match: *` against the revision of the pool, or of all. */
-function checkRevision(request: FastifyRequest, state: State, pool: string | undefined): void {
-  const current = pool === undefined ? state.revision : state.pools[pool]?.revision;
+/** Revision of the pool, or of all; undefined when there is no such pool. */
+function revisionOf(state: State, pool: string | undefined): number | undefined {
+  if (pool === undefined) return state.revision;
+  return Object.hasOwn(state.pools, pool) ? state.pools[pool]?.revision : undefined;
+}
+
+/** `If-Match` and `If-None-Match: *` (RFC 9110, 13.1) against the revision of the pool, or of all. */
+function checkRevision(request: FastifyRequest, state: State, pool: string | undefined, isNew: boolean): void {
+  const current = revisionOf(state, pool);
   const match = request.headers['if-match'];
   if (match !== undefined) {
     const tags = match.split(',').map((tag) => tag.trim().replace(/^"|"$/g, ''));
@@ -128,8 +138,8 @@ function checkRevision(request: FastifyRequest, state: State, pool: string | und
         `If-Match says ${match}, ${current === undefined ? 'and it does not exist' : `the revision is "${current}"`}: read it again, then write`,
       );
   }
-  if (request.headers['if-none-match'] === '*' && current !== undefined && pool !== undefined)
-    throw new RequestError('REVISION_MISMATCH', `the pool "${pool}" exists; without If-None-Match it is replaced`);
+  if (request.headers['if-none-match'] === '*' && current !== undefined && !isNew)
+    throw new RequestError('REVISION_MISMATCH', 'it exists, and If-None-Match says that it must not');
 }
 
 export function refuseConflicts(pools: Pools, bodyPath = ''): void {

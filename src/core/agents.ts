@@ -1,5 +1,5 @@
 import type { AgentDesired, Pools, Report } from '../schema.ts';
-import { balancedPorts } from './pools.ts';
+import { balancedPorts, memberOf } from './pools.ts';
 import type { Drain } from './state.ts';
 
 /** What one agent last said, under the name of its real server. */
@@ -64,7 +64,8 @@ export function agentDesired(name: string, revision: number, pools: Pools, drain
     const member = Object.hasOwn(pool.realServers, name) ? pool.realServers[name] : undefined;
     if (member) want(pool.vip, member.address, balancedPorts(pool));
   }
-  for (const drain of drains) if (drain.realServer === name) want(drain.vip, drain.address, drain.ports);
+  for (const drain of drains)
+    if (drain.realServer === name && !memberOf(pools, drain)) want(drain.vip, drain.address, drain.ports);
   return {
     revision,
     vips: [...vips.values()]

@@ -22,8 +22,8 @@ export interface Desired {
   addresses: Map<string, Address>;
   /** Addresses that something here is about: not taken away even where this host does not take them itself. */
   vips: Set<string>;
-  /** Service keys that stay with this host's own programs (policy "director"): no IPVS service there. */
-  localPorts: Set<string>;
+  /** By service key: those that stay with this host's own programs (policy "director"): no IPVS service there. */
+  localPorts: Map<string, ServiceId>;
   sysctls: Map<string, string>;
 }
 
@@ -46,7 +46,7 @@ export function desiredDirector(facts: DirectorFacts): Desired {
     services: new Map(),
     addresses: new Map(),
     vips: new Set(),
-    localPorts: new Set(),
+    localPorts: new Map(),
     sysctls: new Map(),
   };
   const drains = groupDrains(facts.drains);
@@ -54,7 +54,7 @@ export function desiredDirector(facts: DirectorFacts): Desired {
     const members = destinationsOf(name, pool, facts, drains.get(name) ?? []);
     for (const [key, port] of Object.entries(pool.ports)) {
       const id = serviceId(pool.vip, key);
-      if (port.policy === 'director') desired.localPorts.add(serviceKey(id));
+      if (port.policy === 'director') desired.localPorts.set(serviceKey(id), id);
       else
         desired.services.set(serviceKey(id), {
           id,

@@ -41,6 +41,8 @@ export function advanceDrains(
     for (const port of Object.keys(pool.ports))
       for (const { address, state: admin } of Object.values(pool.realServers))
         if (admin === 'active') taken.add(`${pool.vip} ${port} ${address}`);
+  const live = new Set(state.drains.map((d) => drainKey(d.pool, d.vip, d.address)));
+  for (const key of watches.keys()) if (!live.has(key)) watches.delete(key);
   let changed = false;
   const next: Drain[] = [];
   for (const drain of state.drains) {

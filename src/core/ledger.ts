@@ -22,7 +22,8 @@ export function nextLedger(ledger: Ledger, desired: Desired, actual: Actual, boo
     changed = true;
   };
   for (const key of desired.services.keys()) note(next.services, key, originOf(key, actual));
-  for (const key of desired.localPorts) if (actual.services.has(key)) note(next.services, key, originOf(key, actual));
+  for (const key of desired.localPorts.keys())
+    if (actual.services.has(key)) note(next.services, key, originOf(key, actual));
   const present = new Map(actual.addresses.map((a) => [a.address, a]));
   for (const [address, want] of desired.addresses) {
     const is = present.get(address);
@@ -73,5 +74,5 @@ function originOf(key: string, actual: Actual): Ledger['services'][string] {
 
 /** What teardown wants: nothing of ours; adopted services and sysctls as they were. */
 export function nothingDesired(): Desired {
-  return { services: new Map(), addresses: new Map(), vips: new Set(), localPorts: new Set(), sysctls: new Map() };
+  return { services: new Map(), addresses: new Map(), vips: new Set(), localPorts: new Map(), sysctls: new Map() };
 }

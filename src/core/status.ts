@@ -3,7 +3,7 @@ import type { Agents } from './agents.ts';
 import { serviceId } from './director.ts';
 import { connectionsOf, remainingOf } from './drains.ts';
 import type { Address, Services } from './kernel-state.ts';
-import { serviceKey } from './kernel-state.ts';
+import { type ServiceId, serviceKey } from './kernel-state.ts';
 import type { Drain, State } from './state.ts';
 import { type Step, subjectOf } from './steps.ts';
 import type { Standing } from './weight.ts';
@@ -23,8 +23,8 @@ export interface StatusFacts {
   interface: string;
   manageVip: boolean;
   agents: Agents;
-  /** Listens on a port of a VIP on this host, for policy "director". */
-  listens: (vip: string, port: number, protocol: 'tcp' | 'udp') => boolean;
+  /** Whether something on this host listens there, by service key, for policy "director". */
+  listening: ReadonlyMap<string, boolean>;
   /** Milliseconds since the epoch. */
   now: number;
 }
@@ -70,6 +70,7 @@ export function summaryOf(facts: StatusFacts) {
   for (const [name, { pool, revision }] of Object.entries(facts.state.pools)) {
     const missing = missingOf(pool, facts);
     const standings = [...(facts.standings.get(name) ?? [])];
+    const silent = silentPorts(pool, facts);
     const sick = standings.filter(([, standing]) => !standing.well);
     const up = standings.filter(([, standing]) => standing.serving).length;
     realServers += standings.length;
@@ -77,12 +78,12 @@ export function summaryOf(facts: StatusFacts) {
     pools[name] = {
       vip: pool.vip,
       revision,
-      well: missing.length + sick.length === 0,
+      well: missing.length + silent.length + sick.length === 0,
       serving: up,
       realServers: standings.length,
       missing,
     };
-    for (const reason of missing) unwell.push({ pool: name, reason });
+    for (const reason of [...missing, ...silent]) unwell.push({ pool: name, reason });
     for (const [realServer, { reason }] of sick) unwell.push({ pool: name, realServer, reason });
   }
   let destinations = 0;
@@ -108,7 +109,9 @@ export function detailOf(name: string, facts: StatusFacts) {
   const held = facts.addresses.find(({ address }) => address === pool.vip);
   return {
     revision,
-    well: missing.length === 0 && [...(facts.standings.get(name) ?? [])].every(([, { well }]) => well),
+    well:
+      missing.length + silentPorts(pool, facts).length === 0 &&
+      [...(facts.standings.get(name) ?? [])].every(([, { well }]) => well),
     missing,
     vip: {
       address: pool.vip,
@@ -141,11 +144,22 @@ function portDetail(pool: Pool, key: string, facts: StatusFacts) {
   const service = facts.services.get(serviceKey(id));
   if (port?.policy !== 'director')
     return { desired: port, actual: service ? { ...service.config, destinations: service.destinations.length } : null };
-  const listening = facts.listens(id.vip, id.port, id.protocol);
-  const reason = listening
-    ? `stays on this host: something listens on port ${id.port}`
-    : `stays on this host, and nothing listens on ${pool.vip} port ${id.port}/${id.protocol} (or on the wildcard): start the program that answers it`;
+  const listening = facts.listening.get(serviceKey(id)) ?? null;
+  const reason =
+    listening === false
+      ? silentWords(id)
+      : `stays on this host${listening ? `: something listens on port ${id.port}` : ''}`;
   return { desired: port, actual: { listening, service: service !== undefined }, reason };
+}
+
+function silentWords({ vip, port, protocol }: ServiceId): string {
+  return `port ${port}/${protocol} stays on this host, and nothing listens on ${vip} or the wildcard there: start the program that answers it`;
+}
+
+/** What is wrong with the ports that stay on the director. */
+function silentPorts(pool: Pool, facts: Pick<StatusFacts, 'listening'>): string[] {
+  const ids = Object.keys(pool.ports).map((key) => serviceId(pool.vip, key));
+  return ids.filter((id) => facts.listening.get(serviceKey(id)) === false).map(silentWords);
 }
 
 function realServerDetail(poolName: string, pool: Pool, name: string, drains: Drain[], facts: StatusFacts) {

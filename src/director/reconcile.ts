@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Agents } from '../core/agents.ts';
 import { type Desired, type DirectorFacts, desiredDirector, standingsOf } from '../core/director.ts';
 import { advanceDrains, type DrainWatch, straysOf } from '../core/drains.ts';
+import type { ServiceId } from '../core/kernel-state.ts';
 import { nextLedger } from '../core/ledger.ts';
 import { plan } from '../core/plan.ts';
 import { defaultDrainMs, replacePools } from '../core/pools.ts';
@@ -31,6 +32,8 @@ export interface Pass {
   /** VIPs that are not taken, and why. */
   blocked: Blocked;
   failures: readonly StepFailure[];
+  /** Whether something listens on the ports that stay on this host, by service key. */
+  listening: Map<string, boolean>;
   settled: boolean;
   /** Steps wait for the first round of reports after the start. */
   held: boolean;
@@ -63,6 +66,7 @@ export interface DirectorOptions {
 const roundMs = 3000;
 /** Look again at least this often; a large table no oftener than 5 % of a core allows. */
 const lookMs = 500;
+const serviceLookMs = 1000;
 const lookShare = 20;
 
 export function startDirector(options: DirectorOptions): Director {
@@ -76,6 +80,7 @@ export function startDirector(options: DirectorOptions): Director {
   let error: Error | undefined;
   let tried = '';
   let carrier: boolean | undefined;
+  let fullLookAt = 0;
 
   const facts = (pools: Pools, drains: State['drains'], look: Look): DirectorFacts => ({
     pools,
@@ -96,6 +101,7 @@ export function startDirector(options: DirectorOptions): Director {
   };
 
   const pass = async (): Promise<number> => {
+    if (steady() < fullLookAt && last?.failures.length === 0 && (await servicesStand(last.look))) return serviceLookMs;
     const look = await lookAt(kernel, options.interface, Object.keys(state.get().ledger.sysctls));
     await endDrains(look);
     const blocked = await guard.check(options.manageVip ? vipsOf(state.get()) : [], look);
@@ -115,6 +121,7 @@ export function startDirector(options: DirectorOptions): Director {
       standings: new Map(Object.entries(known.pools).map(([name, pool]) => [name, standingsOf(name, pool, known)])),
       blocked,
       failures,
+      listening: listeningOn(desired.localPorts),
       settled,
       held,
     };
@@ -123,8 +130,22 @@ export function startDirector(options: DirectorOptions): Director {
     last = done;
     error = undefined;
     passed.notify();
-    return steps.length > 0 ? lookMs : Math.max(lookMs, look.tookMs * lookShare);
+    const due = steps.length > 0 ? lookMs : Math.max(lookMs, look.tookMs * lookShare);
+    fullLookAt = steady() + due;
+    return Math.min(due, serviceLookMs);
   };
+
+  /** Between two looks at a large table: the services without their destinations, which costs little. */
+  const servicesStand = async (look: Look): Promise<boolean> => {
+    const configs = await kernel.serviceConfigs();
+    return (
+      configs.size === look.services.size &&
+      [...configs].every(([key, { config }]) => isDeepStrictEqual(config, look.services.get(key)?.config))
+    );
+  };
+
+  const listeningOn = (ids: Iterable<[string, ServiceId]>): Map<string, boolean> =>
+    new Map([...ids].map(([key, { vip, port, protocol }]) => [key, kernel.listeners(vip, protocol).has(port)]));
 
   const endDrains = async (look: Look): Promise<void> => {
     const { drains } = state.get();
@@ -180,11 +201,15 @@ export function startDirector(options: DirectorOptions): Director {
     if (!again) log.error({ err: reason }, 'reconcile failed, trying again');
     passed.notify();
   });
-  const watch = kernel.watch(loop.wake);
-  loop.wake();
+  const wake = () => {
+    fullLookAt = 0;
+    loop.wake();
+  };
+  const watch = kernel.watch(wake);
+  wake();
 
   return {
-    wake: loop.wake,
+    wake,
     last: () => last,
     error: () => error,
     passed,

@@ -18,13 +18,16 @@ export interface Refusal {
 /** Words for a code in one situation; they take the place of the general ones. */
 export type Advice = Readonly<Record<string, string>>;
 
+// getSystemErrorMap() makes a new map each time.
+const names = getSystemErrorMap();
+
 /** Kernel's name of an errno: "EPERM" for 1, "E1234" for one that nobody knows. */
-export const codeOf = (errno: number): string => getSystemErrorMap().get(-errno)?.[0] ?? `E${errno}`;
+export const codeOf = (errno: number): string => names.get(-errno)?.[0] ?? `E${errno}`;
 
 /** The one way from an errno to an error: "cannot DOING: REASON (the kernel's own words)". */
 export function kernelError(doing: string, { errno, detail }: Refusal, advice: Advice = {}): KernelError {
   const code = codeOf(errno);
-  const reason = advice[code] ?? general[code] ?? getSystemErrorMap().get(-errno)?.[1] ?? `error ${errno}`;
+  const reason = advice[code] ?? general[code] ?? names.get(-errno)?.[1] ?? `error ${errno}`;
   return new KernelError(code, `cannot ${doing}: ${reason}${detail ? ` (kernel: ${detail})` : ''}`);
 }
 

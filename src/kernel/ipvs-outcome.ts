@@ -1,16 +1,16 @@
+import { constants } from 'node:os';
 import type { Advice, Refusal } from './errors.ts';
-import { codeOf } from './errors.ts';
 import type { IpvsStep } from './ipvs-encode.ts';
+
+const { EEXIST, ENOENT, ESRCH } = constants.errno;
 
 /** Whether an add was refused because it is there, so that it becomes {@link asSet a set}. */
 export const isThere = (step: IpvsStep, refusal: Refusal | undefined): boolean =>
-  refusal !== undefined &&
-  codeOf(refusal.errno) === 'EEXIST' &&
-  (step.op === 'add-service' || step.op === 'add-destination');
+  refusal !== undefined && refusal.errno === EEXIST && (step.op === 'add-service' || step.op === 'add-destination');
 
 /** Whether a delete was refused because nothing is there, or not even its service. */
 export const isGone = (step: IpvsStep, refusal: Refusal): boolean =>
-  ['ENOENT', 'ESRCH'].includes(codeOf(refusal.errno)) &&
+  (refusal.errno === ENOENT || refusal.errno === ESRCH) &&
   (step.op === 'delete-service' || step.op === 'delete-destination');
 
 /** The step that makes what is there as an add wants it. */

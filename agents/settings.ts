@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { z } from 'zod';
 import { isAddress, isNetwork, notUnicast } from '../src/core/address.ts';
 import { nameSchema } from '../src/schema.ts';
-import { commonSettings } from '../src/settings.ts';
+import { commonSettings, interfaceName } from '../src/settings.ts';
 
 const settingsSchema = z
   .strictObject({
@@ -10,13 +10,16 @@ const settingsSchema = z
       .url({ protocol: /^https?$/, error: "the controller's URL, such as http://192.0.2.10:7100" })
       .describe("URL of the director's controller, such as http://192.0.2.10:7100"),
     name: nameSchema
-      .default(hostname().split('.')[0]?.toLowerCase() ?? '')
+      .prefault(hostname().split('.')[0]?.toLowerCase() ?? '')
       .describe("this real server's name in the pools (default: the host's name)"),
-    interface: z
-      .string()
+    interface: interfaceName
       .optional()
       .describe("interface that carries this real server's address (default: found by that address)"),
-    token: z.string().min(1).optional().describe('token for the controller'),
+    token: z
+      .string()
+      .min(1, { error: 'a token; leave it out where there is none' })
+      .optional()
+      .describe('token for the controller'),
     allowedVips: z
       .array(z.string().refine(isNetwork, { error: 'a network such as 192.0.2.0/24' }))
       .optional()
@@ -24,6 +27,7 @@ const settingsSchema = z
     ...commonSettings,
   })
   .superRefine(({ controller, insecure }, context) => {
+    if (!URL.canParse(controller)) return;
     const { protocol, hostname: host } = new URL(controller);
     const bare = host.replace(/^\[|\]$/g, '');
     const loopback = host === 'localhost' || (isAddress(bare) && notUnicast(bare) === 'a loopback address');

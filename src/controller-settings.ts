@@ -1,13 +1,10 @@
 import { z } from 'zod';
 import { isAddress, notUnicast } from './core/address.ts';
-import { commonSettings } from './settings.ts';
+import { commonSettings, interfaceName } from './settings.ts';
 
 const settingsSchema = z
   .strictObject({
-    interface: z
-      .string()
-      .regex(/^[^\s/:]{1,15}$/, { error: 'a network interface, such as eth0' })
-      .describe('network interface that the VIPs go on, such as eth0'),
+    interface: interfaceName.describe('network interface that the VIPs go on, such as eth0'),
     manageVip: z
       .boolean({ error: 'true or false' })
       .default(true)
@@ -22,8 +19,8 @@ const settingsSchema = z
     ...commonSettings,
   })
   .superRefine(({ listen, insecure }, context) => {
-    const address = parseListen(listen)?.host ?? '';
-    if (!insecure && notUnicast(address) !== 'a loopback address')
+    const at = parseListen(listen);
+    if (at && !insecure && notUnicast(at.host) !== 'a loopback address')
       context.addIssue({
         code: 'custom',
         path: ['listen'],

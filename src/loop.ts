@@ -21,6 +21,7 @@ export function startLoop(
   let stopped = false;
   let failure: string | undefined;
   const run = async () => {
+    if (stopped) return;
     clearTimeout(timer);
     again = false;
     let due = retryMs;

@@ -47,9 +47,15 @@ const balancedPort = z.strictObject({
     .optional(),
   persistenceSeconds: whole('persistenceSeconds', 1, 2_678_400).optional(),
   persistenceNetmask: z
-    .union([z.string().refine((text) => maskLength(text) !== undefined), whole('persistenceNetmask', 1, 128)], {
-      error: 'a netmask such as "255.255.255.0" (IPv4), or a prefix length such as 64',
-    })
+    .union(
+      [
+        z.string().refine((text) => maskLength(text) !== undefined, { abort: true }),
+        whole('persistenceNetmask', 1, 128),
+      ],
+      {
+        error: 'a netmask such as "255.255.255.0" (IPv4), or a prefix length such as 64',
+      },
+    )
     .optional(),
   onePacket: z.boolean().optional(),
   check: checkLater,

@@ -51,8 +51,9 @@ export function parseSettings<S extends z.ZodObject>(
   if (command !== undefined && !Object.hasOwn(spec.commands, command))
     throw bad(`there is no command "${command}"; ${commands.map(([word]) => word).join(', ')} is known`);
   const flags = program.opts<Record<string, string>>();
-  const given: Record<string, unknown> = {};
-  const source: Record<string, string> = {};
+  // Without a prototype: a config file may say "__proto__".
+  const given: Record<string, unknown> = Object.create(null);
+  const source: Record<string, string> = Object.create(null);
   const fromFile = readConfig(flags.config, spec.configFile);
   for (const [key, value] of Object.entries(fromFile))
     [given[key], source[key]] = [value, `"${key}" in ${flags.config ?? spec.configFile}`];
@@ -133,6 +134,9 @@ export function version(): string {
     } catch {}
   return 'unknown';
 }
+
+/** Name of a network interface (dev_valid_name in the kernel's net/core/dev.c). */
+export const interfaceName = z.string().regex(/^[^\s/:]{1,15}$/, { error: 'a network interface, such as eth0' });
 
 /** Settings that both programs have. */
 export const commonSettings = {

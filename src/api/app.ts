@@ -1,8 +1,10 @@
+import { setImmediate } from 'node:timers/promises';
 import swagger from '@fastify/swagger';
 import fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import { createJsonSchemaTransform, type ZodTypeProvider } from 'fastify-type-provider-zod';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { RequestError } from '../errors.ts';
+import { problemSchema } from '../schema.ts';
 import { agentRoutes } from './agents.ts';
 import type { Api, ApiContext } from './context.ts';
 import { eventRoutes } from './events.ts';
@@ -12,6 +14,16 @@ import { realServerRoutes } from './real-servers.ts';
 import { statusRoutes } from './status.ts';
 
 const bodyLimit = 1024 * 1024;
+
+const toJsonSchema = createJsonSchemaTransform({ zodToJsonConfig: { unrepresentable: 'any' } });
+/** What every route may answer, for the OpenAPI document. */
+const anyAnswer = {
+  200: { description: 'It is so' },
+  default: {
+    description: 'A problem (RFC 9457)',
+    content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+  },
+};
 
 /** Builds the REST API; the composition root listens. */
 export async function buildApi(context: Omit<ApiContext, 'closing'>, log: FastifyBaseLogger): Promise<Api> {
@@ -24,9 +36,14 @@ export async function buildApi(context: Omit<ApiContext, 'closing'>, log: Fastif
     clientErrorHandler: answerUnreadable,
   }).withTypeProvider<ZodTypeProvider>();
   const closing = new AbortController();
-  app.addHook('preClose', async () => closing.abort());
+  // What waits is answered before the connections are cut.
+  app.addHook('preClose', async () => {
+    closing.abort();
+    await setImmediate();
+  });
   app.setValidatorCompiler<z.ZodType>(({ schema, httpPart }) => (data) => {
-    const result = schema.safeParse(data);
+    // No body comes as null.
+    const result = schema.safeParse(data ?? undefined);
     if (result.success) return { value: result.data };
     const fields = fieldErrors(result.error);
     const where = httpPart === 'querystring' ? 'query parameter ' : '';
@@ -57,14 +74,21 @@ export async function buildApi(context: Omit<ApiContext, 'closing'>, log: Fastif
     (request, body, done) => (body === '' ? done(null) : parseJson(request, body, done)),
   );
   await app.register(swagger, {
-    openapi: { openapi: '3.1.0', info: { title: 'dsr-controller', version: '1' } },
-    transform: createJsonSchemaTransform({ zodToJsonConfig: { unrepresentable: 'any' } }),
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'dsr-controller', version: '1' },
+      components: { schemas: { Problem: z.toJSONSchema(problemSchema) as object } },
+    },
+    transform: (route) => {
+      const { schema, url } = toJsonSchema(route);
+      return { schema: { ...schema, response: { ...anyAnswer, ...(schema.response as object) } }, url };
+    },
   });
   const whole: ApiContext = { ...context, closing: closing.signal };
   await app.register(async (api: Api) => {
     for (const routes of [poolRoutes, realServerRoutes, statusRoutes, agentRoutes, eventRoutes]) routes(api, whole);
   });
-  app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
+  app.get('/openapi.json', { schema: { summary: 'This document' } }, () => app.swagger());
   return app;
 }
 

@@ -9,9 +9,11 @@ import { write, writeAnswer, writeQuery } from './write.ts';
 
 export const poolParams = z.object({ pool: nameSchema });
 /** A JSON merge patch (RFC 7396): any object, no deeper than pools are; the result is validated. */
-export const patchSchema = z
+const patchSchema = z
   .record(z.string(), z.unknown(), { error: 'a JSON merge patch is an object' })
   .refine((patch) => isWithin(patch, 8), { error: 'nested deeper than any pool' });
+/** Body of a PATCH route. */
+export const patch = { body: patchSchema, consumes: ['application/merge-patch+json', 'application/json'] };
 const wholeDocument = z.object({ revision: z.number().int(), pools: z.record(nameSchema, poolSchema) });
 const written = { 200: writeAnswer, 201: writeAnswer, 202: writeAnswer };
 
@@ -72,7 +74,7 @@ export function poolRoutes(api: Api, context: ApiContext): void {
 
   api.patch(
     '/v1/pools/:pool',
-    { schema: { summary: 'Change a pool (JSON merge patch)', body: patchSchema, ...onPool } },
+    { schema: { summary: 'Change a pool (JSON merge patch)', ...patch, ...onPool } },
     (request, reply) => {
       const { pool } = request.params;
       return write(request, reply, context, {

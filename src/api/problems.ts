@@ -43,7 +43,10 @@ export function answerProblem(error: Error, request: FastifyRequest, reply: Fast
   if (retryable) reply.header('retry-after', '1');
   const problem: Problem = { type: 'about:blank', title, status, code, detail: message, ...withFields(fields) };
   // As bytes, since fastify adds a charset to text, which JSON has none of (RFC 8259, 11).
-  reply.code(status).type(mediaType).send(Buffer.from(JSON.stringify(problem)));
+  reply
+    .code(status)
+    .type(mediaType)
+    .send(Buffer.from(JSON.stringify(problem)));
 }
 
 /** Answers what is no HTTP request at all, and ends the connection. */

@@ -4,7 +4,7 @@ import type { State } from '../core/state.ts';
 import { RequestError } from '../errors.ts';
 import { nameSchema, type Pool, realServerSchema, realServersSchema } from '../schema.ts';
 import type { Api, ApiContext } from './context.ts';
-import { entryOf, existing, parsePool, patchSchema, poolParams } from './pools.ts';
+import { entryOf, existing, parsePool, patch, poolParams } from './pools.ts';
 import { type Write, write, writeAnswer, writeQuery } from './write.ts';
 
 const serverParams = z.object({ pool: nameSchema, name: nameSchema });
@@ -39,7 +39,7 @@ export function realServerRoutes(api: Api, context: ApiContext): void {
 
   api.patch(
     '/v1/pools/:pool/real-servers',
-    { schema: { summary: 'Change real servers (JSON merge patch)', body: patchSchema, ...all } },
+    { schema: { summary: 'Change real servers (JSON merge patch)', ...patch, ...all } },
     (request, reply) =>
       write(
         request,
@@ -85,7 +85,7 @@ export function realServerRoutes(api: Api, context: ApiContext): void {
 
   api.patch(
     '/v1/pools/:pool/real-servers/:name',
-    { schema: { summary: 'Change a real server (JSON merge patch)', body: patchSchema, ...one } },
+    { schema: { summary: 'Change a real server (JSON merge patch)', ...patch, ...one } },
     (request, reply) => {
       const { pool, name } = request.params;
       return write(request, reply, context, {

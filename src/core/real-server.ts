@@ -45,22 +45,22 @@ export function desiredRealServer(
     desired.vips.add(vip);
     if (!reason) desired.addresses.set(vip, { address: vip, prefix: hostPrefix(vip), interface: 'lo' });
     if (familyOf(vip) === 'ipv4')
-      for (const key of suppressionKeys(interfaceOf(address, host) ?? ''))
-        desired.sysctls.set(key, suppressedValue(key, sysctls));
+      for (const { key, value, alsoFine } of rulesOf(interfaceOf(address, host))) {
+        const is = sysctls.get(key);
+        desired.sysctls.set(key, alsoFine.find((fine) => fine === is) ?? value);
+      }
   }
   return { desired, refused };
 }
 
 /** The sysctls that keep a host from answering ARP for a VIP on lo, for the interface that carries its own address. */
 export function suppressionKeys(interfaceName: string | undefined): string[] {
-  const devices = interfaceName === undefined ? ['all'] : ['all', sysctlName(interfaceName)];
-  return devices.flatMap((dev) => suppression.map(({ name }) => `net.ipv4.conf.${dev}.${name}`));
+  return rulesOf(interfaceName).map(({ key }) => key);
 }
 
-function suppressedValue(key: string, sysctls: ReadonlyMap<string, string | undefined>): string {
-  const rule = suppression.find(({ name }) => key.endsWith(`.${name}`)) ?? suppression[0];
-  const is = sysctls.get(key);
-  return is !== undefined && rule.alsoFine.some((fine) => fine === is) ? is : rule.value;
+function rulesOf(interfaceName: string | undefined) {
+  const devices = interfaceName === undefined ? ['all'] : ['all', sysctlName(interfaceName)];
+  return devices.flatMap((dev) => suppression.map((rule) => ({ ...rule, key: `net.ipv4.conf.${dev}.${rule.name}` })));
 }
 
 /** Interface that carries `address`, or the configured one. */

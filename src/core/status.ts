@@ -101,9 +101,9 @@ export function summaryOf(facts: StatusFacts) {
 
 /** One pool with desired, observed and actual, and the reason for each weight in words. */
 export function detailOf(name: string, facts: StatusFacts) {
-  const entry = facts.state.pools[name];
-  const drains = facts.state.drains.filter((drain) => drain.pool === name);
+  const entry = Object.hasOwn(facts.state.pools, name) ? facts.state.pools[name] : undefined;
   if (!entry) return undefined;
+  const drains = facts.state.drains.filter((drain) => drain.pool === name);
   const { pool, revision } = entry;
   const missing = missingOf(pool, facts);
   const held = facts.addresses.find(({ address }) => address === pool.vip);

@@ -38,10 +38,18 @@ export const recv = (fd: number, into: Uint8Array): number => result(recvCall(fd
 /** close(2). */
 export const close = (fd: number): number => result(closeCall(fd));
 
-/** Calls back from the event loop whenever there is something to read, without a thread. The callback must not throw. */
+/** Calls back from the event loop, without a thread, whenever there is something to read or an error to collect with recv. */
 export function onReadable(fd: number, readable: () => void): { close(): void } {
-  return koffi.node.poll(fd, { readable: true, writable: false, disconnect: false }, readable);
+  const handle = koffi.node.poll(fd, READABLE, wake);
+  // After an error, such as ENOBUFS, libuv stops polling and says so by a status below zero (uv__poll_io, src/unix/poll.c).
+  function wake(status: unknown): void {
+    if (Number(status) < 0) handle.start(READABLE, wake);
+    readable();
+  }
+  return handle;
 }
+
+const READABLE = { readable: true, writable: false, disconnect: false };
 
 /** Where a buffer's bytes lie, for a structure that points to it. The buffer must outlive the use. */
 export const addressOf = (buffer: Uint8Array): bigint => koffi.address(buffer);

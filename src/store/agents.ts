@@ -25,6 +25,8 @@ export function createAgentRegistry(
   const agents = new Map<string, AgentRecord>(
     Object.entries(document.get().agents).map(([name, report]) => [name, { report, lastReport: null }]),
   );
+  /** Machine that was last refused, by name: it reports every second, and is news once. */
+  const refused = new Map<string, string>();
   const save = (name: string, report: Report) => {
     document
       .change((known) => ({ agents: { ...known.agents, [name]: report } }))
@@ -36,7 +38,8 @@ export function createAgentRegistry(
       const known = agents.get(name);
       if (known && known.report.machineId !== report.machineId) {
         const message = `another machine reports under the name "${name}" (from ${report.addresses[0] ?? 'no address'}; ${known.report.addresses[0] ?? 'another'} is known): give it a name of its own, or DELETE /v1/agents/${name} if the old machine is gone for good`;
-        events.add('agent-refused', message, { agent: name });
+        if (refused.get(name) !== report.machineId) events.add('agent-refused', message, { agent: name });
+        refused.set(name, report.machineId);
         throw new CodedError('AGENT_OTHER_MACHINE', message);
       }
       agents.set(name, { report, lastReport: now() });
@@ -47,6 +50,7 @@ export function createAgentRegistry(
     },
     forget: async (name) => {
       if (!agents.delete(name)) return false;
+      refused.delete(name);
       await document.change(({ agents: { [name]: _, ...rest } }) => ({ agents: rest }));
       events.add('agent-forgotten', `the agent ${name} is forgotten`, { agent: name });
       changed();

@@ -92,9 +92,8 @@ function load<T>({ path, version, schema, initial }: DocumentOptions<T>): T {
     );
   const result = schema.safeParse(rest);
   if (found !== version || !result.success) {
-    const where = result.success
-      ? 'no format version'
-      : `${result.error.issues[0]?.path.join('.')}: ${result.error.issues[0]?.message}`;
+    const issue = result.error?.issues[0];
+    const where = found !== version || !issue ? 'no format version' : `${issue.path.join('.')}: ${issue.message}`;
     throw new CodedError('STATE_CORRUPT', `${path} is damaged (${where}). ${remedy}`);
   }
   sweep(path);

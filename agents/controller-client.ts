@@ -1,4 +1,4 @@
-import { Agent, request } from 'undici';
+import { Pool, request } from 'undici';
 import { CodedError } from '../src/errors.ts';
 import { type AgentDesired, agentDesiredSchema, type Report } from '../src/schema.ts';
 
@@ -14,7 +14,7 @@ const pollMs = 25_000;
 const answerMs = 5_000;
 
 export function connectController(base: string, name: string, token: string | undefined): ControllerClient {
-  const dispatcher = new Agent({
+  const dispatcher = new Pool(new URL(base).origin, {
     connect: { timeout: answerMs },
     headersTimeout: pollMs + answerMs,
     bodyTimeout: answerMs,

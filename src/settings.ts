@@ -73,7 +73,8 @@ export function parseSettings<S extends z.ZodObject>(
     throw bad(
       `the setting "${key}" is missing: ${describe(spec, key)} (--${flagOf(key)}, ${envOf(key)} or "${key}" in ${flags.config ?? spec.configFile})`,
     );
-  throw bad(`${source[key]}: ${issue?.message}`);
+  const ownWords = issue?.code !== 'invalid_type' || !issue.message.startsWith('Invalid input');
+  throw bad(`${source[key]}: ${ownWords ? issue?.message : `its type is ${issue.expected}`}`);
 }
 
 const bad = (message: string) => new CodedError('BAD_SETTING', message, 2);

@@ -64,9 +64,13 @@ export function reportDrift(events: Events, repaired: readonly Step[], failures:
 }
 
 function addSome(events: Events, lines: Parameters<Events['add']>[]): void {
-  for (const line of lines.slice(0, most)) events.add(...line);
-  const [type] = lines[most] ?? [];
-  if (type) events.add(type, `and ${lines.length - most} more like this`);
+  const counts = new Map<string, number>();
+  for (const line of lines) {
+    const count = (counts.get(line[0]) ?? 0) + 1;
+    counts.set(line[0], count);
+    if (count <= most) events.add(...line);
+  }
+  for (const [type, count] of counts) if (count > most) events.add(type, `and ${count - most} more like this`);
 }
 
 const words = ({ step, message }: StepFailure) => `${commandOf(step)}: ${message}`;

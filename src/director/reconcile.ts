@@ -62,12 +62,14 @@ export interface DirectorOptions {
   log: { info(keys: object, message: string): void; error(keys: object, message: string): void };
 }
 
-/** How long a start waits for agents that it knows from before (a round of reports takes one second). */
+/** How long a start waits for the agents of all its real servers (a round of reports takes one second). */
 const roundMs = 3000;
 /** Look again at least this often; a large table no oftener than 5 % of a core allows. */
 const lookMs = 500;
 const serviceLookMs = 1000;
 const lookShare = 20;
+/** A timer may end this much before its time. */
+const timerEarlyMs = 5;
 
 export function startDirector(options: DirectorOptions): Director {
   const { kernel, state, events, log } = options;
@@ -81,6 +83,7 @@ export function startDirector(options: DirectorOptions): Director {
   let tried = '';
   let carrier: boolean | undefined;
   let fullLookAt = 0;
+  let woken = false;
 
   const facts = (pools: Pools, drains: State['drains'], look: Look): DirectorFacts => ({
     pools,
@@ -96,16 +99,20 @@ export function startDirector(options: DirectorOptions): Director {
     if (last?.settled || steady() - started > roundMs) return true;
     const agents = options.agents();
     return Object.values(pools).every((pool) =>
-      Object.keys(pool.realServers).every((name) => agents.get(name)?.lastReport !== null),
+      Object.keys(pool.realServers).every((name) => typeof agents.get(name)?.lastReport === 'number'),
     );
   };
 
   const pass = async (): Promise<number> => {
-    if (steady() < fullLookAt && last?.failures.length === 0 && (await servicesStand(last.look))) return serviceLookMs;
+    const wanted = woken;
+    woken = false;
+    if (!wanted && steady() < fullLookAt && last?.failures.length === 0 && (await servicesStand(last.look)))
+      return serviceLookMs;
     const look = await lookAt(kernel, options.interface, Object.keys(state.get().ledger.sysctls));
     await endDrains(look);
-    const blocked = await guard.check(options.manageVip ? vipsOf(state.get()) : [], look);
-    const { now, known, desired } = await prepare(look, blocked);
+    const asked = vipsOf(state.get());
+    const blocked = await guard.check(options.manageVip ? asked : [], look);
+    const { now, known, desired } = await prepare(look, blocked, asked);
     const settled = isSettled(known.pools);
     const steps = plan(desired, look, now.ledger, { role: 'director', settled });
     const held = !settled && plan(desired, look, now.ledger, { role: 'director', settled: true }).length > steps.length;
@@ -131,7 +138,7 @@ export function startDirector(options: DirectorOptions): Director {
     error = undefined;
     passed.notify();
     const due = steps.length > 0 ? lookMs : Math.max(lookMs, look.tookMs * lookShare);
-    fullLookAt = steady() + due;
+    fullLookAt = steady() + due - timerEarlyMs;
     return Math.min(due, serviceLookMs);
   };
 
@@ -158,11 +165,15 @@ export function startDirector(options: DirectorOptions): Director {
   };
 
   /** What is wanted now, with the ledger of it already on disk. */
-  const prepare = async (look: Look, blocked: Blocked) => {
+  const prepare = async (look: Look, blocked: Blocked, asked: ReadonlySet<string>) => {
     for (;;) {
       const now = state.get();
       const known = facts(poolsOf(now), now.drains, look);
-      const desired = withoutBlocked(desiredDirector(known), blocked);
+      const all = desiredDirector(known);
+      // Put since the LAN was asked: this change has woken the next pass, which asks.
+      for (const vip of all.addresses.keys())
+        if (!asked.has(vip)) blocked.set(vip, `it is about to be asked whether another host has ${vip}`);
+      const desired = withoutBlocked(all, blocked);
       const ledger = nextLedger(now.ledger, desired, look, kernel.bootId());
       if (ledger === now.ledger) return { now, known, desired };
       const strays = straysOf(now.ledger, ledger, desired, now, {
@@ -202,7 +213,7 @@ export function startDirector(options: DirectorOptions): Director {
     passed.notify();
   });
   const wake = () => {
-    fullLookAt = 0;
+    woken = true;
     loop.wake();
   };
   const watch = kernel.watch(wake);

@@ -14,7 +14,7 @@ export interface Arp {
   target: Party;
 }
 
-export const ARP_BYTES = 42;
+const ARP_BYTES = 42;
 
 /** The frame of an ARP packet. */
 export function encodeArp({ reply, sender, target }: Arp, to: Uint8Array): Buffer {

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { Flags, FlagsGet, MessageType } from 'netlink/dist/constants.js';
 import { type Writer, writer } from './attributes.ts';
-import { KernelError, kernelError, malformed, type Refusal } from './errors.ts';
+import { type Advice, KernelError, kernelError, malformed, type Refusal } from './errors.ts';
 import { type Message, next, readMessage, refusalOf, writeFlags, writeMessage } from './messages.ts';
 import type { Wire } from './wire.ts';
 
@@ -11,11 +11,13 @@ export interface Request {
   type: number;
   /** Besides REQUEST and ACK or DUMP. */
   flags?: number;
+  /** What refusals of this request mean. */
+  advice?: Advice;
   write: (to: Writer) => void;
 }
 
 /** Makes something of one message of an answer, or nothing. It may not keep the buffer. */
-export type Read<T> = (message: Message) => T | undefined;
+type Read<T> = (message: Message) => T | undefined;
 
 /** Requests over one socket; each is answered when its call returns. Every method may throw KernelError. */
 export interface Netlink {
@@ -95,7 +97,7 @@ export function netlinkOver(wire: Wire): Netlink {
         if (value !== undefined) found.push(value);
       }
     });
-    if (refusal) throw kernelError(request.doing, refusal);
+    if (refusal) throw kernelError(request.doing, refusal, request.advice);
     return { found, interrupted };
   }
 

@@ -49,9 +49,10 @@ export function addAddress(netlink: Netlink, to: Address, role: AddressRole): vo
   const ipv6 = familyOf(to.address) === 'ipv6';
   const FLAGS = ipv6 && role === 'real-server' ? rt.IFA_F.NODAD : 0;
   const write = (out: Writer) => writeAddress(out, index, to, ipv6 ? { FLAGS, CACHEINFO: neverASource() } : { FLAGS });
-  allowing(['EEXIST'], [], () =>
-    netlink.ask({ doing, type: rt.RTM.NEWADDR, flags: FlagsNew.CREATE | FlagsNew.EXCL, write }),
-  );
+  const off = `IPv6 is off there; try \`sysctl -w net.ipv6.conf.${to.interface.replaceAll('.', '/')}.disable_ipv6=0\``;
+  const advice = ipv6 ? { EACCES: off, EOPNOTSUPP: off } : {};
+  const flags = FlagsNew.CREATE | FlagsNew.EXCL;
+  allowing(['EEXIST'], [], () => netlink.ask({ doing, type: rt.RTM.NEWADDR, flags, write, advice }));
 }
 
 /** Removes an address; success when it is gone already, and its interface too. Throws KernelError. */

@@ -1,9 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
 import type { z } from 'zod';
 import { CodedError } from '../errors.ts';
+import { writeWhole } from './whole-file.ts';
 
 /** A value that lives in memory and, whole, in one file. */
 export interface Document<T> {
@@ -35,10 +34,7 @@ export function openDocument<T>(options: DocumentOptions<T>): Document<T> {
   const save = async (next: T) => {
     try {
       mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
-      await writeFileAtomic(options.path, `${JSON.stringify({ version: options.version, ...next })}\n`, {
-        mode: 0o600,
-      });
-      await syncFolder(dirname(options.path));
+      await writeWhole(options.path, `${JSON.stringify({ version: options.version, ...next })}\n`, 0o600);
     } catch (error) {
       throw new CodedError(
         'STATE_NOT_SAVED',
@@ -100,21 +96,12 @@ function load<T>({ path, version, schema, initial }: DocumentOptions<T>): T {
   return result.data;
 }
 
-/** Removes what a crash in mid-write left: write-file-atomic's temporary files, NAME.DIGITS. */
+/** Removes what a crash in mid-write left: NAME.DIGITS. */
 function sweep(path: string): void {
   const folder = dirname(path);
   for (const name of readdirSync(folder))
     if (name.startsWith(`${basename(path)}.`) && /^\d+$/.test(name.slice(basename(path).length + 1)))
       rmSync(join(folder, name), { force: true });
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 const words = (error: unknown) => (error instanceof Error ? error.message : String(error));

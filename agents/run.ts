@@ -1,0 +1,124 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { commandOf } from '../src/core/steps.ts';
+import { createSignal, startLoop } from '../src/loop.ts';
+import type { Report } from '../src/schema.ts';
+import type { ControllerClient } from './controller-client.ts';
+import { type HostOptions, type HostPass, reconcileHost } from './host.ts';
+
+const lookMs = 500;
+const reportMs = 1000;
+const retryMs = 500;
+
+export interface AgentOptions {
+  host: HostOptions;
+  controller: ControllerClient;
+  machineId: string;
+  log: Record<'info' | 'warn' | 'error', (keys: object, message: string) => void>;
+  /** Told each time that the controller could not be reached. */
+  unreachable?: () => Promise<void>;
+}
+
+/** Keeps this host as the controller last wanted it, and reports; needs no controller to begin or to go on. */
+export interface Agent {
+  /** Ends when stopped; rejects only by a fault of its own. */
+  ended: Promise<unknown>;
+  /** Resolves when nothing goes on any more; this host stays as it is. */
+  stop(): Promise<void>;
+}
+
+export function startAgent({ host, controller, machineId, log, unreachable }: AgentOptions): Agent {
+  const { kernel, memory } = host;
+  const ending = new AbortController();
+  const passed = createSignal();
+  let last: HostPass | undefined;
+  const passWith = (pass: HostPass) => {
+    const problems = !isDeepStrictEqual(pass.problems, last?.problems ?? []);
+    if (problems) log.warn({ problems: pass.problems }, 'problems of this host');
+    const changed = !isDeepStrictEqual({ ...pass, steps: [] }, { ...last, steps: [] });
+    last = pass;
+    if (changed) passed.notify();
+  };
+  const loop = startLoop(
+    async () => {
+      const pass = await reconcileHost(host);
+      if (pass.steps.length > 0) log.info({ steps: pass.steps.map(commandOf) }, 'applied');
+      passWith(pass);
+      return lookMs;
+    },
+    (error, again) => {
+      if (!again) log.error({ err: error }, 'reconcile failed, trying again');
+      // What was last seen may still be so; that it cannot be looked at now is told beside it.
+      if (last) passWith({ ...last, problems: [`this host cannot be looked after: ${error.message}`] });
+    },
+  );
+  const watch = kernel.watch(loop.wake);
+  loop.wake();
+
+  const poll = async () => {
+    let known: number | undefined;
+    let trouble = '';
+    while (!ending.signal.aborted) {
+      try {
+        const desired = await controller.desired(known, ending.signal);
+        if (!isDeepStrictEqual(desired, memory.get().desired)) await memory.change((now) => ({ ...now, desired }));
+        if (desired.revision !== known) loop.wake();
+        known = desired.revision;
+        if (trouble) log.info({}, 'the controller is followed again');
+        trouble = '';
+      } catch (error) {
+        if (ending.signal.aborted) return;
+        const { message } = error as Error;
+        if (message !== trouble)
+          log.warn({ reason: message }, 'the controller is not followed; this host stays as it is');
+        trouble = message;
+        // It may come back with another past, and the same revision.
+        known = undefined;
+        await unreachable?.();
+        await sleep(retryMs * (1 + 2 * Math.random()), undefined, { signal: ending.signal }).catch(() => {});
+      }
+    }
+  };
+
+  const report = async () => {
+    let sent: Report | undefined;
+    let trouble = '';
+    while (!ending.signal.aborted) {
+      if (last) {
+        const next = reportOf(machineId, kernel.bootId(), last);
+        const told = await controller.report(next).then(
+          () => '',
+          (error: Error) => error.message,
+        );
+        if (told && told !== trouble && !ending.signal.aborted) log.warn({ reason: told }, 'the report was not taken');
+        trouble = told;
+        sent = next;
+      }
+      // A change while the report was under way is sent at once.
+      const isSent = last && isDeepStrictEqual(sent, reportOf(machineId, kernel.bootId(), last));
+      if (!last || isSent || trouble) await passed.next(reportMs, ending.signal);
+    }
+  };
+
+  const ended = Promise.all([poll(), report()]);
+  return {
+    ended,
+    stop: async () => {
+      ending.abort();
+      watch.close();
+      await controller.close();
+      await Promise.all([loop.stop(), ended]);
+    },
+  };
+}
+
+/** The report of a pass, cut to what a report may be. */
+export const reportOf = (machineId: string, bootId: string, pass: Omit<HostPass, 'steps'>): Report => ({
+  protocol: 1,
+  machineId,
+  bootId,
+  revision: pass.revision,
+  addresses: pass.addresses,
+  vips: pass.vips,
+  problems: pass.problems.slice(0, 100).map((problem) => problem.slice(0, 500)),
+});

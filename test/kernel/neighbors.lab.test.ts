@@ -41,13 +41,11 @@ async function captured(other: Host, filter: string, act: () => Promise<unknown>
 
 const count = (text: string, part: string | RegExp) => text.split(part).length - 1;
 
-lab(t, 'another host that has an address is found by its Ethernet address, at once', async (t) => {
+lab(t, 'another host that has an address is found by its Ethernet address', async (t) => {
   await withOther(async (kernel, other) => {
     other.sh('ip addr add 192.0.2.100/24 dev eth1; ip addr add 2001:db8::100/64 dev eth1 nodad');
     for (const address of ['192.0.2.100', '2001:db8::100']) {
-      const since = performance.now();
       t.equal(await kernel.whoHas(address, 'eth0'), mac, address);
-      t.ok(performance.now() - since < 250, 'before the time is over');
     }
     // Once more when eth0 has a link-local address that is no longer tentative to ask from.
     await until(() => kernel.addresses().every(({ tentative }) => !tentative), 5000);
@@ -55,19 +53,15 @@ lab(t, 'another host that has an address is found by its Ethernet address, at on
   });
 });
 
-lab(t, 'an address that nobody has is asked for three times within a third of a second', async (t) => {
+lab(t, 'an address that nobody has is asked for three times', async (t) => {
   await withOther(async (kernel, other) => {
     for (const [address, filter, question] of [
       ['192.0.2.100', 'arp', 'who-has 192.0.2.100 tell 0.0.0.0'],
       ['2001:db8::100', 'icmp6 and ip6[40] == 135', 'who has 2001:db8::100'],
     ] as const) {
-      let took = 0;
       const text = await captured(other, filter, async () => {
-        const since = performance.now();
         t.equal(await kernel.whoHas(address, 'eth0'), undefined, address);
-        took = performance.now() - since;
       });
-      t.ok(took > 250 && took < 1000, `took ${Math.round(took)} ms`);
       t.equal(count(text, question), 3, question);
       t.notMatch(text, /bad|incorrect/);
     }
@@ -99,10 +93,8 @@ lab(t, 'we do not answer ourselves', async (t) => {
 lab(t, 'where nobody speaks ARP nobody is asked, and where the interface is down or missing it says so', async (t) => {
   await withOther(async (kernel) => {
     sh('ip link add dummy0 type dummy; ip link set dummy0 up');
-    const since = performance.now();
     t.equal(await kernel.whoHas('192.0.2.100', 'lo'), undefined);
     t.equal(await kernel.whoHas('192.0.2.100', 'dummy0'), undefined);
-    t.ok(performance.now() - since < 200);
     await t.rejects(kernel.whoHas('192.0.2.100', 'eth9'), { code: 'ENODEV', message: /there is no interface eth9/ });
     sh('ip link set eth0 down');
     await t.rejects(kernel.whoHas('192.0.2.100', 'eth0'), { code: 'ENETDOWN', message: /eth0 is down/ });

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# npm run lab -- ...: Node and the Node packages first, since all the rest is TypeScript; main.ts sets up the rest.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+bash infra/lab/setup.sh node
+exec node --import tsx infra/lab/main.ts "$@"

@@ -1,0 +1,203 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { standingsOf } from '../../src/core/director.ts';
+import { poolsOf } from '../../src/core/state.ts';
+import { detailOf, missingOf, type StatusFacts, summaryOf } from '../../src/core/status.ts';
+import { poolsSchema } from '../../src/schema.ts';
+import { fitAgents, worldArb } from '../arbitraries.ts';
+import { addressOn } from '../fake-kernel.ts';
+import { holds } from '../property.ts';
+import { historyArb, live } from './history.ts';
+import { createSite, factsOf, put, reconcile, type Site } from './site.ts';
+
+const balanced = { policy: 'real-servers' };
+const vip = '192.0.2.100';
+const web = (realServers: object, ports: object = { '80/tcp': balanced }) =>
+  poolsSchema.parse({ web: { vip, ports, realServers } });
+const rs1 = { address: '192.0.2.11' };
+const rs2 = { address: '192.0.2.12' };
+
+/** What status is told after a pass over this site. */
+const factsFor = (site: Site, more: Partial<StatusFacts> = {}): StatusFacts => ({
+  state: site.state,
+  reconciledRevision: site.state.revision,
+  services: site.world.services,
+  addresses: site.world.addresses,
+  standings: new Map(
+    Object.entries(poolsOf(site.state)).map(([name, pool]) => [name, standingsOf(name, pool, factsOf(site))]),
+  ),
+  blocked: new Map(),
+  failures: [],
+  held: false,
+  interface: 'eth0',
+  manageVip: site.manageVip,
+  agents: site.agents,
+  listening: new Map(),
+  now: 1001,
+  ...more,
+});
+
+function running(pools: ReturnType<typeof web>, more: Partial<Site> = {}): Site {
+  const site = createSite({ agents: fitAgents(pools), ...more });
+  put(site, pools);
+  reconcile(site);
+  return site;
+}
+
+t.test('when all is well the summary counts, and names nothing unwell', async (t) => {
+  const site = running(web({ rs1, rs2 }));
+  t.strictSame(summaryOf(factsFor(site)), {
+    counts: { pools: 1, realServers: 2, serving: 2, services: 1, destinations: 2, draining: 0 },
+    pools: { web: { vip, revision: 1, well: true, serving: 2, realServers: 2, missing: [] } },
+    unwell: [],
+  });
+});
+
+t.test('a real server that is not fit is unwell, and so is its pool', async (t) => {
+  const site = running(web({ rs1, rs2 }), { agents: fitAgents(web({ rs1 })) });
+  const { pools, unwell } = summaryOf(factsFor(site));
+  t.match(pools.web, { well: false, serving: 1, realServers: 2 });
+  t.match(unwell, [{ pool: 'web', realServer: 'rs2', reason: /no agent has reported/ }]);
+  t.equal(detailOf('web', factsFor(site))?.well, false);
+});
+
+t.test('maintenance is well: somebody asked for it', async (t) => {
+  const { unwell } = summaryOf(factsFor(running(web({ rs1: { ...rs1, state: 'maintenance' } }))));
+  t.strictSame(unwell, []);
+});
+
+t.test('what the kernel lacks of a pool is told once each, and not to other pools', async (t) => {
+  const six = '2001:db8::100';
+  const pools = poolsSchema.parse({
+    web: { vip, ports: { '80/tcp': balanced } },
+    six: { vip: six, ports: { '80/tcp': balanced } },
+  });
+  const service = (address: string) => ({ vip: address, port: 80, protocol: 'tcp' as const });
+  const failures = [
+    { step: { op: 'delete-service' as const, service: service(vip) }, message: 'no service' },
+    { step: { op: 'delete-service' as const, service: service(six) }, message: 'no service of six' },
+    { step: { op: 'announce' as const, address: vip, interface: 'eth0' }, message: 'no announcement' },
+    { step: { op: 'announce' as const, address: vip, interface: 'eth0' }, message: 'no announcement' },
+    { step: { op: 'set-sysctl' as const, key: 'net.x', value: '1' }, message: 'no sysctl' },
+  ];
+  const facts = { failures, blocked: new Map([[vip, 'taken by another host']]), held: false };
+  t.strictSame(missingOf(pools.web!, facts), ['no service', 'no announcement', 'no sysctl', 'taken by another host']);
+  t.strictSame(missingOf(pools.six!, facts), ['no service of six', 'no sysctl']);
+  t.match(missingOf(pools.six!, { failures: [], blocked: new Map(), held: true }), [/agents have not all reported/]);
+  const { unwell } = summaryOf(factsFor(running(web({})), { failures }));
+  t.match(unwell, [{ pool: 'web', reason: 'no service' }, {}, {}]);
+});
+
+t.test('a pool’s detail tells desired, observed and actual of every real server, with the reason', async (t) => {
+  const site = running(web({ rs1 }, { '80/tcp': balanced, '8080/tcp': { policy: 'director' } }));
+  const [service] = site.world.services.values();
+  service!.destinations[0]!.connections = { active: 1, inactive: 2, persistent: 3 };
+  t.match(detailOf('web', factsFor(site)), {
+    revision: 1,
+    well: true,
+    missing: [],
+    vip: { address: vip, desired: true, actual: true, interface: 'eth0', reason: 'on eth0' },
+    ports: {
+      '80/tcp': { desired: { scheduler: 'wlc' }, actual: { scheduler: 'wlc', destinations: 1 } },
+      '8080/tcp': {
+        desired: { policy: 'director' },
+        actual: { listening: null, service: false },
+        reason: 'stays on this host',
+      },
+    },
+    realServers: {
+      rs1: {
+        address: '192.0.2.11',
+        weight: 100,
+        serving: true,
+        reason: /in service/,
+        desired: { weight: 100, state: 'active' },
+        observed: {
+          agent: { lastReportAgoMs: 1000, revision: 1, problems: [] },
+          vip: { present: true, suppressed: true },
+        },
+        actual: { '80/tcp': { weight: 100, activeConnections: 1, inactiveConnections: 2, persistentConnections: 3 } },
+      },
+    },
+    leaving: [],
+  });
+  t.equal(detailOf('constructor', factsFor(site)), undefined);
+});
+
+t.test(
+  'a port that stays on the director is well when something listens, and says what to start when nothing does',
+  async (t) => {
+    const site = running(web({}, { '8080/tcp': { policy: 'director' } }));
+    const of = (listening: boolean) => factsFor(site, { listening: new Map([['192.0.2.100:8080/tcp', listening]]) });
+    t.match(detailOf('web', of(true)), {
+      well: true,
+      ports: { '8080/tcp': { reason: /something listens on port 8080/ } },
+    });
+    t.match(detailOf('web', of(false)), {
+      well: false,
+      ports: { '8080/tcp': { reason: /nothing listens on 192\.0\.2\.100/ } },
+    });
+    t.match(summaryOf(of(false)).unwell, [{ pool: 'web', reason: /start the program/ }]);
+  },
+);
+
+t.test('the VIP’s place is told in words', async (t) => {
+  const words = (site: Site, more: Partial<StatusFacts> = {}) => detailOf('web', factsFor(site, more))?.vip.reason;
+  const found = createSite();
+  found.world.addresses.push(addressOn('eth1', vip));
+  const elsewhere = running(web({}), { world: found.world });
+  t.equal(words(elsewhere), 'on eth1, where it was found, not on eth0');
+  t.equal(words({ ...elsewhere, manageVip: false }), 'on eth1');
+  const away = running(web({}), { manageVip: false });
+  t.match(words(away), /its owner \(manageVip is false\) has it elsewhere/);
+  t.equal(words(away, { manageVip: true }), 'about to be taken');
+  t.equal(words(away, { blocked: new Map([[vip, 'taken by another host']]) }), 'taken by another host');
+});
+
+t.test('before the first pass and the first report, status says so', async (t) => {
+  const site = createSite();
+  put(site, web({ rs1 }));
+  const detail = detailOf('web', factsFor(site, { standings: new Map() }));
+  t.match(detail, {
+    ports: { '80/tcp': { actual: null } },
+    realServers: {
+      rs1: { weight: 0, serving: false, reason: 'not looked at yet', observed: { agent: null, vip: null }, actual: {} },
+    },
+  });
+  t.match(summaryOf(factsFor(site, { standings: new Map() })).counts, { realServers: 0 });
+  site.agents = fitAgents(web({ rs1 }), null);
+  t.match(detailOf('web', factsFor(site))?.realServers.rs1?.observed.agent, { lastReportAgoMs: null });
+});
+
+t.test('a drain is told with what is left and until when, at its member or among those that leave', async (t) => {
+  const site = running(web({ rs1, rs2 }));
+  const [service] = site.world.services.values();
+  for (const d of service!.destinations) d.connections.active = 4;
+  put(site, web({ rs1: { ...rs1, state: 'drain' } }), 30_000);
+  reconcile(site);
+  site.state.drains.push({ ...site.state.drains[0]!, realServer: null, address: '192.0.2.77' });
+  const detail = detailOf('web', factsFor(site));
+  const drain = { done: false, remainingConnections: 4, deadline: new Date(1_030_000).toISOString() };
+  t.strictSame(detail?.realServers.rs1?.drain, drain);
+  t.strictSame(detail?.leaving, [
+    { realServer: 'rs2', address: rs2.address, ...drain },
+    { realServer: null, address: '192.0.2.77', ...drain, remainingConnections: 0 },
+  ]);
+  t.equal(summaryOf(factsFor(site)).counts.draining, 3);
+});
+
+holds(
+  t,
+  'summary and detail agree on who is well, in every history',
+  fc.property(worldArb, historyArb, (world, history) => {
+    const site = createSite({ world });
+    live(site, history);
+    const facts = factsFor(site);
+    const { pools, counts } = summaryOf(facts);
+    return (
+      Object.keys(pools).length === counts.pools &&
+      Object.entries(pools).every(([name, { well }]) => detailOf(name, facts)?.well === well)
+    );
+  }),
+  50,
+);

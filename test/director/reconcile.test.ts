@@ -1,0 +1,230 @@
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import { poolsSchema } from '../../src/schema.ts';
+import { openState } from '../../src/store/state.ts';
+import { addressOn, createFakeKernel, snapshot } from '../fake-kernel.ts';
+import { rs1, rs2, runningSite, startSite, vip, web, weights } from './site.ts';
+
+t.test('a new pool is programmed, then its VIP is taken and announced', async (t) => {
+  const site = startSite(t);
+  site.report('rs1', rs1.address, vip);
+  await site.put(web({ rs1 }));
+  const last = await site.reconciled();
+  t.equal(last.reconciledRevision, 1);
+  t.strictSame(site.lines(), [
+    'ipvsadm -A -t 192.0.2.100:80 -s wlc',
+    'ipvsadm -a -t 192.0.2.100:80 -r 192.0.2.11:80 -g -w 100',
+    'ip addr add 192.0.2.100/32 dev eth0',
+    'arping -U -c 3 -I eth0 192.0.2.100',
+  ]);
+  t.strictSame(site.told('drift'), [], 'what users ask for is no drift');
+});
+
+t.test(
+  'a real server gets its weight with its agent’s report, and loses it with the next, which are events',
+
+  async (t) => {
+    const site = await runningSite(t);
+    site.report('rs2', rs2.address);
+    await site.waitFor('rs2 is out', () => weights(site.kernel)[rs2.address] === 0);
+    t.strictSame(site.lines(), ['ipvsadm -e -t 192.0.2.100:80 -r 192.0.2.12:80 -g -w 0']);
+    t.match(site.told('real-server-out').at(-1), /rs2 of web takes no new traffic: the agent on rs2 has not set up/);
+    t.match(site.told('real-server-in'), [/rs1 of web takes traffic with weight 100/, /rs2 of web takes traffic/]);
+    t.strictSame(site.told('drift'), []);
+  },
+);
+
+t.test('what somebody else changes is put right within a second, and is one event each', async (t) => {
+  const site = await runningSite(t);
+  const before = snapshot(site.kernel.world);
+  const right = () => snapshot(site.kernel.world) === before;
+  const changes: [string, RegExp, (world: typeof site.kernel.world) => void][] = [
+    [
+      'ipvsadm -C',
+      /192\.0\.2\.100:80\/tcp had been changed by somebody else and was put right: ipvsadm -A/,
+      (w) => w.services.clear(),
+    ],
+    ['ip addr del', /192\.0\.2\.100 had been changed .*ip addr add/, (w) => void w.addresses.pop()],
+    [
+      'ipvsadm -e',
+      /ipvsadm -e .* -w 100$/,
+      (w) =>
+        w.services.forEach((s) => {
+          s.destinations[0]!.weight = 7;
+        }),
+    ],
+    [
+      'ipvsadm -E',
+      /ipvsadm -E -t 192\.0\.2\.100:80 -s wlc$/,
+      (w) =>
+        w.services.forEach((s) => {
+          s.config.scheduler = 'rr';
+        }),
+    ],
+    [
+      'ipvsadm -d',
+      /ipvsadm -a .*-r 192\.0\.2\.12:80/,
+      (w) =>
+        w.services.forEach((s) => {
+          s.destinations.pop();
+        }),
+    ],
+  ];
+  for (const [i, [what, told, change]] of changes.entries()) {
+    // Not with the watch: IPVS tells nobody of its changes.
+    change(site.kernel.world);
+    const began = performance.now();
+    await site.waitFor(what, right);
+    t.ok(performance.now() - began < 1000, `${what} was put right within a second`);
+    t.equal(site.told('drift').length, i + 1, what);
+    t.match(site.told('drift')[i], told);
+  }
+  await site.waitFor('a pass without a step', () => site.lines().length === 0);
+  t.equal(site.told('drift').length, changes.length, 'and not told again');
+});
+
+t.test('a deleted VIP is taken again as soon as the kernel tells of it', async (t) => {
+  const site = await runningSite(t);
+  const began = performance.now();
+  site.kernel.disturb((world) => world.addresses.pop());
+  await site.waitFor('the VIP is back', () => site.kernel.world.addresses.length === 3);
+  t.ok(performance.now() - began < 300);
+});
+
+t.test('what is not ours is left alone', async (t) => {
+  const site = await runningSite(t);
+  site.kernel.disturb((world) => {
+    world.addresses.push(addressOn('eth0', '198.51.100.7'));
+    const [service] = world.services.values();
+    world.services.set('198.51.100.7:80/tcp', { ...service!, id: { vip: '198.51.100.7', port: 80, protocol: 'tcp' } });
+  });
+  await site.waitFor('a pass that saw it', ({ look }) => look.services.size === 2);
+  t.strictSame(site.lines(), []);
+  await site.put({});
+  await site.reconciled();
+  t.ok(site.kernel.world.services.has('198.51.100.7:80/tcp'));
+  t.ok(site.kernel.world.addresses.some(({ address }) => address === '198.51.100.7'));
+});
+
+t.test(
+  'a step that the kernel refuses is told once, with its command, and tried again until it is done',
+
+  async (t) => {
+    const site = await runningSite(t);
+    site.kernel.refuse = (step) => (step.op === 'add-service' ? 'ENOENT' : undefined);
+    await site.put(web({ rs1, rs2 }, { ports: { '443/tcp': { policy: 'real-servers' } } }));
+    const last = await site.waitFor('the failure', ({ failures }) => failures.length > 0);
+    t.match(last.failures, [{ code: 'ENOENT', step: { op: 'add-service' } }, { code: 'ESRCH' }, { code: 'ESRCH' }]);
+    t.equal(last.reconciledRevision, last.revision - 1);
+    const tries = () => site.kernel.applied.filter(({ op }) => op === 'add-service').length;
+    const before = tries();
+    await site.waitFor('it is tried again', () => tries() > before + 1);
+    t.equal(site.told('step-refused').filter((words) => words.includes('ipvsadm -A')).length, 1);
+    site.kernel.refuse = () => undefined;
+    await site.reconciled();
+    t.ok(site.kernel.world.services.has(`${vip}:443/tcp`));
+  },
+);
+
+t.test('a kernel that cannot be read is shown as an error, and looked at again', async (t) => {
+  const site = await runningSite(t);
+  site.kernel.blind = 'EPERM';
+  site.director.wake();
+  while (!site.director.error()) await site.director.passed.next(1000);
+  t.match(site.director.error(), { code: 'EPERM' });
+  site.kernel.blind = undefined;
+  await site.put(web({ rs1 }));
+  await site.reconciled();
+  t.equal(site.director.error(), undefined);
+});
+
+t.test('while what is owned cannot be written down, the kernel is not touched', async (t) => {
+  const site = await runningSite(t);
+  const file = join(site.folder, 'state.json');
+  await site.put(web({ rs1, rs2 }, { vip: '192.0.2.101' }));
+  await site.reconciled();
+  await site.stop();
+  const next = startSite(t, { ...site, kernel: createFakeKernel() });
+  renameSync(file, `${file}.away`);
+  mkdirSync(join(file, 'in the way'), { recursive: true });
+  while (!next.director.error()) await next.director.passed.next(1000);
+  t.match(next.director.error(), { code: 'STATE_NOT_SAVED' });
+  t.strictSame(next.lines(), []);
+  rmSync(file, { recursive: true });
+  await next.reconciled();
+  t.equal(next.kernel.world.services.size, 1);
+});
+
+t.test('a change that comes while steps are applied is not put off', async (t) => {
+  const site = await runningSite(t);
+  const { apply } = site.kernel;
+  let put: Promise<void> | undefined;
+  site.kernel.apply = async (steps) => {
+    put ??= site.put(web({ rs1, rs2: { ...rs2, weight: 7 } }));
+    await put;
+    return apply(steps);
+  };
+  await site.put(web({ rs1: { ...rs1, weight: 5 }, rs2 }));
+  await site.waitFor('the first', () => weights(site.kernel)[rs1.address] === 5);
+  const began = performance.now();
+  await site.waitFor('the second', () => weights(site.kernel)[rs2.address] === 7);
+  t.ok(performance.now() - began < 200);
+});
+
+t.test('a VIP that somebody else moves is watched only', async (t) => {
+  const site = startSite(t, { manageVip: false });
+  await site.put(web());
+  await site.reconciled();
+  t.equal(site.kernel.world.services.size, 1);
+  t.equal(site.kernel.world.addresses.length, 2);
+  site.kernel.disturb((w) => w.addresses.push(addressOn('eth0', vip)));
+  await site.waitFor('a pass that saw it', ({ look }) => look.addresses.length === 3);
+  await site.put({});
+  await site.reconciled();
+  t.equal(site.kernel.world.addresses.length, 3, 'its owner’s');
+});
+
+t.test('a port that stays on the director tells whether something listens there', async (t) => {
+  const site = startSite(t);
+  site.kernel.listeners = (address, protocol) => new Set(address === vip && protocol === 'tcp' ? [8080] : []);
+  const ports = { '8080/tcp': { policy: 'director' }, '8081/tcp': { policy: 'director' } };
+  await site.put(web({}, { ports }));
+  const { listening } = await site.reconciled();
+  t.strictSame(
+    [...listening],
+    [
+      [`${vip}:8080/tcp`, true],
+      [`${vip}:8081/tcp`, false],
+    ],
+  );
+});
+
+t.test('a plan tells the steps that a PUT would take, and changes nothing', async (t) => {
+  const site = await runningSite(t);
+  const before = snapshot(site.kernel.world);
+  const { revision } = site.director.last()!;
+  const pools = poolsSchema.parse(web({ rs1 }, { ports: { '443/tcp': { policy: 'real-servers' } } }));
+  const steps = await site.director.planFor(pools);
+  t.strictSame(
+    steps.map(({ op }) => op),
+    ['add-service', 'add-destination', 'delete-service'],
+  );
+  t.equal(snapshot(site.kernel.world), before);
+  t.equal(openState(site.folder).get().revision, revision);
+  await site.put(pools);
+  await site.waitFor('done', () => site.kernel.world.services.has(`${vip}:443/tcp`));
+  t.strictSame(site.kernel.applied.slice(-3), steps);
+});
+
+t.test('stopping leaves everything in place and does nothing more', async (t) => {
+  const site = await runningSite(t);
+  const before = snapshot(site.kernel.world);
+  await site.stop();
+  await site.put({});
+  site.kernel.disturb(() => {});
+  await sleep(100);
+  t.strictSame(site.lines(), []);
+  t.equal(snapshot(site.kernel.world), before);
+});

@@ -1,0 +1,157 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import t from 'tap';
+
+/** A part of the program: a folder or a file. What it may import besides itself, and which packages. */
+interface Part {
+  parts: string[];
+  packages: string[];
+}
+
+const core = ['src/core/address.ts', 'src/schema.ts', 'src/core'];
+const base = [...core, 'src/errors.ts', 'src/loop.ts'];
+
+/**
+ * Imports point one way, from the bottom of this table to its top. A file belongs to the longest name that fits; a new
+ * folder is declared here.
+ */
+const table: Record<string, Part> = {
+  // The base, below the schema: text that is an address is known by it alone.
+  'src/core/address.ts': { parts: [], packages: ['ipaddr.js'] },
+  'src/schema.ts': { parts: ['src/core/address.ts'], packages: ['zod'] },
+  // Pure: no module that does I/O.
+  'src/core': { parts: ['src/core/address.ts', 'src/schema.ts'], packages: ['node:util'] },
+  'src/errors.ts': { parts: [], packages: [] },
+  'src/loop.ts': { parts: [], packages: [] },
+  // The only one that speaks to the kernel.
+  'src/kernel': { parts: [...core, 'src/errors.ts'], packages: ['node:', 'koffi', 'netlink'] },
+  'src/store': { parts: base, packages: ['node:', 'zod'] },
+  // Of the kernel it knows the contract, not the means.
+  'src/director': { parts: [...base, 'src/store', 'src/kernel/kernel.ts'], packages: ['node:'] },
+  'src/api': {
+    parts: [...base, 'src/store', 'src/director'],
+    packages: ['node:', 'zod', 'fastify', 'fastify-type-provider-zod', '@fastify/swagger'],
+  },
+  'src/program.ts': { parts: ['src/errors.ts'], packages: ['node:'] },
+  'src/settings.ts': { parts: ['src/errors.ts'], packages: ['node:', 'zod', 'commander'] },
+  'src/controller-settings.ts': { parts: ['src/core/address.ts', 'src/settings.ts'], packages: ['zod'] },
+  // Composition roots.
+  'src/controller.ts': {
+    parts: [
+      ...base,
+      'src/kernel',
+      'src/store',
+      'src/director',
+      'src/api',
+      'src/program.ts',
+      'src/settings.ts',
+      'src/controller-settings.ts',
+    ],
+    packages: ['node:', 'pino'],
+  },
+  agents: {
+    parts: [...base, 'src/kernel', 'src/store', 'src/program.ts', 'src/settings.ts'],
+    packages: ['node:', 'zod', 'undici', 'pino'],
+  },
+};
+
+const root = join(import.meta.dirname, '..');
+const files = ['src', 'agents'].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(folder, name)),
+);
+const sources = new Map(files.map((file) => [file, readFileSync(join(root, file), 'utf8')]));
+
+const isIn = (file: string, name: string) => file === name || file.startsWith(`${name}/`);
+const partOf = (file: string) =>
+  Object.keys(table)
+    .filter((name) => isIn(file, name))
+    .sort((a, b) => b.length - a.length)[0];
+
+/** Everything that a file imports: files of the project by path, modules by name; also dynamically. */
+function importsOf(file: string, { types = true } = {}): string[] {
+  const text = sources.get(file) ?? '';
+  const found = [
+    ...text.matchAll(/^(?:import|export)(?<type> type)? [^'"]*?from '(?<from>[^']+)'/gms),
+    ...text.matchAll(/^import(?<type>) '(?<from>[^']+)'/gm),
+    ...text.matchAll(/\b(?:import|require)(?<type>)\(\s*['"`](?<from>[^'"`]+)/g),
+  ];
+  return found
+    .filter(({ groups }) => types || !groups?.type)
+    .map(({ groups }) => groups?.from ?? '')
+    .map((from) => (from.startsWith('.') ? normalize(join(dirname(file), from)) : from));
+}
+
+function isAllowed(file: string, imported: string): boolean {
+  const part = partOf(file) ?? '';
+  const { parts, packages } = table[part] ?? { parts: [], packages: [] };
+  if (!sources.has(imported))
+    return packages.some((name) => imported === name || imported.startsWith(name === 'node:' ? name : `${name}/`));
+  const home = partOf(imported) ?? '';
+  return home === part || parts.includes(home) || parts.includes(imported);
+}
+
+t.test('every file belongs to a part that is declared here, and every part has a file', async (t) => {
+  for (const file of files) t.ok(partOf(file), `${file}: declare what this part may import`);
+  for (const part of Object.keys(table))
+    t.ok(
+      files.some((file) => partOf(file) === part),
+      `${part} has files`,
+    );
+});
+
+t.test('imports go only where the table allows it', async (t) => {
+  for (const file of files)
+    t.strictSame(
+      importsOf(file).filter((imported) => !isAllowed(file, imported)),
+      [],
+      file,
+    );
+});
+
+t.test('the table itself points one way', async (t) => {
+  const below = (part: string, seen: string[] = []): string[] =>
+    (table[part]?.parts ?? []).flatMap((next) => {
+      const home = partOf(next) ?? next;
+      return seen.includes(home) ? [home] : [home, ...below(home, [...seen, home])];
+    });
+  for (const part of Object.keys(table)) t.notOk(below(part).includes(part), `${part} is not below itself`);
+});
+
+t.test('no files import each other in a circle, but for types', async (t) => {
+  const circles = new Set<string>();
+  const visit = (file: string, path: string[]): void => {
+    if (path.includes(file)) circles.add([...path.slice(path.indexOf(file)), file].join(' → '));
+    else if (!done.has(file)) for (const next of importsOf(file, { types: false })) visit(next, [...path, file]);
+    done.add(file);
+  };
+  const done = new Set<string>();
+  for (const file of files) visit(file, []);
+  t.strictSame([...circles], []);
+});
+
+t.test('src/core has no clock, no randomness, no surroundings', async (t) => {
+  const effects =
+    /\b(Date\.now|performance|Math\.random|crypto|process|console|fetch|globalThis|setTimeout|setInterval|setImmediate|queueMicrotask|async|await|Promise)\b|\bDate\(\)/;
+  for (const [file, text] of sources) {
+    if (!isIn(file, 'src/core') && file !== 'src/schema.ts') continue;
+    const code = text.replace(/\/\*.*?\*\/|\/\/[^\n]*|'(?:\\.|[^'\\\n])*'/gs, '');
+    t.equal(effects.exec(code)?.[0], undefined, file);
+  }
+});
+
+t.test('these rules see what they are for', async (t) => {
+  sources.set(
+    'src/core/bad.ts',
+    "import fs from 'node:fs';\nimport { x } from '../store/state.ts';\nawait import('koffi');",
+  );
+  const forbidden = importsOf('src/core/bad.ts').filter((imported) => !isAllowed('src/core/bad.ts', imported));
+  t.strictSame(forbidden, ['node:fs', 'src/store/state.ts', 'koffi']);
+  t.equal(partOf('src/new/thing.ts'), undefined);
+  t.ok(isAllowed('src/director/vips.ts', 'src/kernel/kernel.ts'));
+  t.notOk(isAllowed('src/director/vips.ts', 'src/kernel/netlink.ts'));
+  t.notOk(isAllowed('src/api/app.ts', 'src/kernel/kernel.ts'));
+  t.notOk(isAllowed('src/store/state.ts', 'src/director/vips.ts'));
+  t.notOk(isAllowed('src/schema.ts', 'src/core/plan.ts'));
+});

@@ -1,0 +1,60 @@
+// Watching a kernel for changes that nobody asked for.
+import { readFile } from 'node:fs/promises';
+import type { Host } from '../../infra/lab/host.ts';
+import { waitFor } from '../../infra/lab/wait.ts';
+
+/**
+ * Looks every 10 ms at the IPVS services of an IPv4 VIP, in the network of a process.
+ *
+ * @returns ends it, and gives every state that was seen, each once, without the counts of connections
+ */
+export function followRules(pid: number, vip: string): () => Promise<string[]> {
+  const seen = new Set<string>();
+  const name = hex(vip);
+  let going = true;
+  let before = '';
+  const look = async () => {
+    const text = await readFile(`/proc/${pid}/net/ip_vs`, 'utf8');
+    const services = text.split(/^(?=TCP|UDP|FWM)/m).filter((service) => service.slice(5).startsWith(`${name}:`));
+    const now = services
+      .sort()
+      .join('')
+      .replace(/ +\d+ +\d+ *$/gm, '');
+    // A long table is read in parts, and may change in between: what is so at two looks in a row is so.
+    const certain = now === before;
+    before = now;
+    // The process takes a moment until it is in its network.
+    if (certain && (now !== '' || seen.size > 0)) seen.add(now);
+    if (!certain) setImmediate(look);
+    else if (going) setTimeout(look, 10);
+  };
+  const first = look();
+  return async () => {
+    await first;
+    going = false;
+    return [...seen];
+  };
+}
+
+const hex = (address: string): string =>
+  address
+    .split('.')
+    .map((part) => Number(part).toString(16).padStart(2, '0'))
+    .join('')
+    .toUpperCase();
+
+/** What `ip monitor` tells of a host's links, addresses and routes, a line each. */
+export async function monitor(host: Host): Promise<() => Promise<string[]>> {
+  const program = host.spawn('ip-monitor', ['ip', '-o', 'monitor', 'link', 'address', 'route', 'rule']);
+  const lines = async () => (await readFile(program.log, 'utf8')).split('\n').filter(Boolean);
+  const test = '10.255.255.1';
+  await waitFor(
+    async () => {
+      await host.exec(['sh', '-c', `ip addr add ${test}/32 dev lo; ip addr del ${test}/32 dev lo`]);
+      return (await lines()).length > 0;
+    },
+    { what: 'ip monitor', explain: program.tail },
+  );
+  // It also says that it does not know where the cables' other ends are.
+  return async () => (await lines()).filter((line) => !line.includes(test) && !line.startsWith('Error: Peer netns'));
+}

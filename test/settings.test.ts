@@ -1,0 +1,313 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import t, { type Test } from 'tap';
+import type { z } from 'zod';
+import { agentSpec } from '../agents/settings.ts';
+import { controllerSpec, parseListen } from '../src/controller-settings.ts';
+import { CodedError } from '../src/errors.ts';
+import { type Parsed, type ProgramSpec, parseSettings } from '../src/settings.ts';
+import { programs, run } from './api/run.ts';
+import { folder } from './api/site.ts';
+import { holds } from './property.ts';
+
+/** A program whose usual config file is this text, or is missing. */
+function withFile<S extends z.ZodObject>(t: Test, spec: ProgramSpec<S>, config?: unknown): ProgramSpec<S> {
+  const configFile = join(folder(t), 'config.json');
+  if (config !== undefined) writeFileSync(configFile, typeof config === 'string' ? config : JSON.stringify(config));
+  return { ...spec, configFile };
+}
+
+/** Fails unless it is refused as bad usage with these words. */
+function refused(t: Test, parse: () => unknown, ...words: (RegExp | string)[]): void {
+  try {
+    t.fail(`was taken: ${JSON.stringify(parse())}`);
+  } catch (error) {
+    t.ok(error instanceof CodedError, String(error));
+    const { exitCode, code, message } = error as CodedError;
+    t.equal(exitCode, 2);
+    t.equal(code, 'BAD_SETTING');
+    for (const word of words)
+      t.ok(typeof word === 'string' ? message.includes(word) : word.test(message), `${word} in: ${message}`);
+  }
+}
+
+const onController = (t: Test, config: unknown, argv: string[], env: NodeJS.ProcessEnv = {}) =>
+  parseSettings(withFile(t, controllerSpec, config), argv, env);
+const onAgent = (t: Test, config: unknown, argv: string[], env: NodeJS.ProcessEnv = {}) =>
+  parseSettings(withFile(t, agentSpec, config), argv, env);
+const settings = <S extends z.ZodObject>(parsed: Parsed<S> | undefined) => parsed?.settings;
+
+t.test('without anything but what must be said, the settings are the defaults of the contract', async (t) => {
+  t.strictSame(onController(t, undefined, ['--interface', 'eth0']), {
+    settings: {
+      interface: 'eth0',
+      manageVip: true,
+      listen: '127.0.0.1:7100',
+      stateDir: '/var/lib/dsr',
+      logLevel: 'info',
+      insecure: false,
+    },
+    command: undefined,
+  });
+  t.match(settings(onAgent(t, undefined, ['--controller', 'https://director:7100'])), {
+    controller: 'https://director:7100',
+    name: hostname().split('.')[0]?.toLowerCase(),
+    stateDir: '/var/lib/dsr',
+    logLevel: 'info',
+    insecure: false,
+  });
+});
+
+t.test('a flag wins over the environment, that over the file, that over the default', async (t) => {
+  const file = { interface: 'file0', stateDir: '/file', logLevel: 'debug' };
+  const env = { DSR_INTERFACE: 'env0', DSR_STATE_DIR: '/env' };
+  t.match(settings(onController(t, file, ['--interface', 'flag0'], env)), {
+    interface: 'flag0',
+    stateDir: '/env',
+    logLevel: 'debug',
+    manageVip: true,
+  });
+});
+
+t.test('every setting is taken as a flag, from the environment and from the file alike', async (t) => {
+  const examples: Record<string, unknown> = {
+    interface: 'eth7',
+    manageVip: false,
+    listen: '[::1]:7200',
+    stateDir: '/tmp/x',
+    logLevel: 'warn',
+    insecure: true,
+    controller: 'https://director.example:7100',
+    name: 'rs7',
+    token: 'a b=c',
+    allowedVips: ['192.0.2.0/24', '2001:db8::/32'],
+  };
+  const flagOf = (key: string) => `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const envOf = (key: string) => `DSR_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+  const textOf = (value: unknown) => (Array.isArray(value) ? value.join(', ') : String(value));
+  for (const [spec, must] of [
+    [controllerSpec, { interface: 'eth0' }],
+    [agentSpec, { controller: 'https://director' }],
+  ] as const)
+    for (const key of Object.keys(spec.settings.shape)) {
+      t.ok(key in examples, `an example of ${key}`);
+      const { [key as 'interface']: _, ...rest } = must as Record<string, string>;
+      const read = (argv: string[], env: NodeJS.ProcessEnv, file: object) =>
+        settings(parseSettings(withFile<z.ZodObject>(t, spec, { ...rest, ...file }), argv, env))?.[key];
+      t.strictSame(read([flagOf(key), textOf(examples[key])], {}, {}), examples[key], flagOf(key));
+      t.strictSame(read([`${flagOf(key)}=${textOf(examples[key])}`], {}, {}), examples[key], `${flagOf(key)}=`);
+      t.strictSame(read([], { [envOf(key)]: textOf(examples[key]) }, {}), examples[key], envOf(key));
+      t.strictSame(read([], {}, { [key]: examples[key] }), examples[key], `"${key}"`);
+    }
+});
+
+t.test('a boolean is true, 1, false or 0 as text', async (t) => {
+  for (const [text, value] of Object.entries({ true: true, 1: true, false: false, 0: false }))
+    t.match(settings(onController(t, undefined, ['--interface', 'eth0', '--manage-vip', text])), { manageVip: value });
+  for (const text of ['yes', 'TRUE', '', 'on'])
+    refused(
+      t,
+      () => onController(t, undefined, ['--interface', 'eth0', `--insecure=${text}`]),
+      /^--insecure: true or false$/,
+    );
+});
+
+t.test('a wrong value names the setting and where it was given', async (t) => {
+  const listen = /an address with a port, such as 127\.0\.0\.1:7100/;
+  refused(t, () => onController(t, undefined, ['--interface', 'eth0', '--listen', 'here']), /^--listen: /, listen);
+  refused(
+    t,
+    () => onController(t, undefined, ['--interface', 'eth0'], { DSR_LISTEN: '1.2.3.4' }),
+    /^DSR_LISTEN: /,
+    listen,
+  );
+  refused(
+    t,
+    () => onController(t, { interface: 'eth0', listen: ':7100' }, []),
+    /^"listen" in .*config\.json: /,
+    listen,
+  );
+  refused(
+    t,
+    () => onController(t, { interface: 'eth0', listen: 7100 }, []),
+    /^"listen" in .*config\.json: its type is string/,
+  );
+  refused(t, () => onController(t, { interface: 'eth0', manageVip: 'yes' }, []), /^"manageVip" in .*: true or false/);
+  refused(t, () => onController(t, { interface: null }, []), /^"interface" in .*: its type is string/);
+  refused(
+    t,
+    () => onController(t, undefined, ['--interface', 'eth0 1']),
+    /^--interface: a network interface, such as eth0/,
+  );
+  refused(t, () => onController(t, undefined, ['--interface', '']), /^--interface: /);
+  refused(
+    t,
+    () => onController(t, undefined, ['--interface', 'eth0', '--state-dir', 'var']),
+    /^--state-dir: an absolute path/,
+  );
+  refused(
+    t,
+    () => onController(t, undefined, ['--interface', 'eth0', '--log-level', 'loud']),
+    /^--log-level: one of fatal,/,
+  );
+  const agent = ['--controller', 'https://director'];
+  refused(
+    t,
+    () => onAgent(t, undefined, ['--controller', 'director']),
+    /^--controller: the controller's URL, such as http/,
+  );
+  refused(t, () => onAgent(t, undefined, ['--controller', 'ftp://director']), /^--controller: the controller's URL/);
+  refused(t, () => onAgent(t, undefined, agent, { DSR_NAME: 'RS1' }), /^DSR_NAME: a name is a DNS label/);
+  refused(
+    t,
+    () => onAgent(t, undefined, [...agent, '--allowed-vips', '192.0.2.0/24,x']),
+    /^--allowed-vips: a network such as/,
+  );
+  refused(t, () => onAgent(t, { allowedVips: '192.0.2.0/24' }, agent), /^"allowedVips" in .*: its type is array/);
+  refused(t, () => onAgent(t, undefined, [...agent, '--token', '']), /^--token: a token; leave it out/);
+});
+
+t.test('a setting that must be given says what it is and the three ways to give it', async (t) => {
+  const words = ['the setting "interface" is missing', '--interface', 'DSR_INTERFACE', '"interface" in /'];
+  refused(t, () => onController(t, undefined, []), ...words);
+  refused(t, () => onAgent(t, undefined, []), '"controller" is missing', '--controller', 'DSR_CONTROLLER');
+});
+
+t.test('what is no setting, command or option is refused by its name', async (t) => {
+  const eth0 = ['--interface', 'eth0'];
+  refused(
+    t,
+    () => onController(t, { interface: 'eth0', listn: 'x' }, []),
+    /^"listn" in .*: there is no such setting/,
+    '--help',
+  );
+  refused(t, () => onController(t, '{"interface":"eth0","__proto__":{"insecure":true}}', []), /^"__proto__" in /);
+  refused(t, () => onController(t, { interface: 'eth0', constructor: 1 }, []), /^"constructor" in /);
+  refused(t, () => onController(t, undefined, [...eth0, '--listn', 'x']), /unknown option '--listn'/, '--help');
+  refused(t, () => onController(t, undefined, [...eth0, '--token', 'x']), /unknown option '--token'/);
+  refused(t, () => onController(t, undefined, ['--interface']), /--interface.*argument missing/);
+  refused(t, () => onController(t, undefined, [...eth0, 'start']), 'there is no command "start"', 'teardown');
+  refused(t, () => onController(t, undefined, [...eth0, 'constructor']), 'there is no command "constructor"');
+  refused(t, () => onController(t, undefined, [...eth0, 'teardown', 'now']), /too many arguments/);
+  t.equal(onController(t, undefined, [...eth0, 'teardown'])?.command, 'teardown');
+  t.equal(onAgent(t, undefined, ['teardown', '--controller', 'https://d'])?.command, 'teardown');
+});
+
+t.test(
+  'the usual config file may be missing; one named by --config must be there and be an object of JSON',
+  async (t) => {
+    const dir = folder(t);
+    const named = (text: string) => {
+      writeFileSync(join(dir, 'c.json'), text);
+      return () => onController(t, undefined, ['--config', join(dir, 'c.json')]);
+    };
+    const eth0 = ['--interface', 'eth0'];
+    t.ok(onController(t, undefined, eth0));
+    refused(
+      t,
+      () => onController(t, undefined, [...eth0, '--config', join(dir, 'none')]),
+      join(dir, 'none'),
+      /cannot be read.*ENOENT/,
+    );
+    mkdirSync(join(dir, 'folder'));
+    refused(t, () => onController(t, undefined, [...eth0, '--config', join(dir, 'folder')]), /cannot be read.*EISDIR/);
+    t.match(named('{"interface":"eth5"}')(), { settings: { interface: 'eth5' } });
+    refused(t, named('{"interface":}'), join(dir, 'c.json'), /is not JSON/);
+    for (const text of ['[]', 'null', '"eth0"', '5']) refused(t, named(text), /is not a JSON object; write \{/);
+    refused(t, () => onController(t, '{', eth0), /config\.json is not JSON/);
+  },
+);
+
+t.test('an address beyond loopback needs the explicit word', async (t) => {
+  const listen = (where: string, ...more: string[]) =>
+    onController(t, undefined, ['--interface', 'eth0', '--listen', where, ...more]);
+  for (const where of ['127.0.0.1:7100', '127.9.9.9:1', '[::1]:7100', '127.0.0.1:0']) t.ok(listen(where), where);
+  for (const where of [
+    '0.0.0.0:7100',
+    '[::]:7100',
+    '192.0.2.1:7100',
+    '[2001:db8::1]:7100',
+    '[::ffff:127.0.0.1]:7100',
+  ]) {
+    refused(t, () => listen(where), `--listen: ${where} is beyond loopback`, '"insecure": true');
+    t.ok(listen(where, '--insecure', 'true'), where);
+  }
+});
+
+t.test('plain http beyond loopback needs the explicit word of the agent too', async (t) => {
+  const controller = (url: string, ...more: string[]) => onAgent(t, undefined, ['--controller', url, ...more]);
+  const safe = ['https://192.0.2.1:7100', 'http://127.0.0.1:7100', 'http://[::1]:7100', 'http://localhost:7100/'];
+  for (const url of safe) t.ok(controller(url), url);
+  for (const url of ['http://192.0.2.1:7100', 'http://director', 'http://127.0.0.1.example', 'http://[2001:db8::1]']) {
+    refused(
+      t,
+      () => controller(url),
+      `--controller: ${url} is plain HTTP beyond loopback: use https, or set "insecure": true`,
+    );
+    t.ok(controller(url, '--insecure', 'true'), url);
+  }
+});
+
+t.test('listen is an address and a port', async (t) => {
+  t.strictSame(parseListen('127.0.0.1:7100'), { host: '127.0.0.1', port: 7100 });
+  t.strictSame(parseListen('[2001:db8::1]:0'), { host: '2001:db8::1', port: 0 });
+  for (const text of [
+    '',
+    '7100',
+    ':7100',
+    'localhost:7100',
+    '::1:7100',
+    '[127.0.0.1',
+    '1.2.3.4:',
+    '1.2.3.4:65536',
+    '1.2.3:1',
+  ])
+    t.equal(parseListen(text), undefined, text);
+});
+
+holds(
+  t,
+  'whatever is given is taken, or refused as bad usage in words',
+  fc.property(
+    fc.constantFrom('--listen', '--interface', '--state-dir', '--manage-vip', '--log-level', '--insecure', ''),
+    fc.oneof(fc.string(), fc.ipV4(), fc.webUrl(), fc.constantFrom('127.0.0.1:7100', 'teardown', '-', '--')),
+    fc.dictionary(fc.constantFrom('DSR_LISTEN', 'DSR_INTERFACE', 'DSR_INSECURE', 'DSR_CONTROLLER'), fc.string()),
+    (flag, value, env) => {
+      for (const spec of [controllerSpec, agentSpec])
+        try {
+          parseSettings<z.ZodObject>(
+            { ...spec, configFile: '/nonexistent/config.json' },
+            flag ? [`${flag}=${value}`] : [value],
+            env,
+          );
+        } catch (error) {
+          if (!(error instanceof CodedError) || error.exitCode !== 2 || error.message === '') throw error;
+        }
+    },
+  ),
+  500,
+);
+
+t.test(
+  '--help documents the flag, the environment variable and the config key of every setting, and exits 0',
+  async (t) => {
+    for (const [program, spec] of [
+      [programs.controller, controllerSpec],
+      [programs.agent, agentSpec],
+    ] as const) {
+      const { code, stdout, stderr } = await run(program, ['--help']);
+      t.equal(code, 0);
+      t.equal(stderr, '');
+      const help = stdout.replace(/\s+/g, ' ');
+      for (const [key, field] of Object.entries<z.ZodType>(spec.settings.shape)) {
+        const flag = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+        const env = `DSR_${flag.slice(2).replaceAll('-', '_').toUpperCase()}`;
+        t.match(field.description, /./, `what ${key} does`);
+        t.match(help.slice(help.indexOf(` ${flag} <`)), `> ${field.description} [env ${env}, config "${key}"]`, flag);
+      }
+      for (const word of ['--config', spec.configFile, '--version', 'teardown']) t.match(help, word);
+    }
+  },
+);

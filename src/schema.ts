@@ -145,7 +145,6 @@ export const poolsSchema = z.record(nameSchema, poolSchema);
 export const poolsDocumentSchema = z.strictObject({ revision: z.number().int().optional(), pools: poolsSchema });
 
 export type RealServer = z.infer<typeof realServerSchema>;
-export type Port = z.infer<typeof portSchema>;
 export type BalancedPort = z.infer<typeof balancedPort>;
 export type Pool = z.infer<typeof poolSchema>;
 export type Pools = z.infer<typeof poolsSchema>;

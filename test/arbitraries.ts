@@ -7,10 +7,10 @@ import { type Pools, poolsSchema, schedulers } from '../src/schema.ts';
 import { addressOn, createWorld, snapshot, type World } from './fake-kernel.ts';
 
 // Few names and addresses, so that pools, agents and kernels meet and clash often.
-export const poolNames = ['web', 'img', 'dns', 'constructor'] as const;
+const poolNames = ['web', 'img', 'dns', 'constructor'] as const;
 /** "self" may get the director's own address; "constructor" is a name that every object has. */
 export const realServerNames = ['rs1', 'rs2', 'rs3', 'self', 'constructor'] as const;
-export const vipsOf = {
+const vipsOf = {
   ipv4: ['192.0.2.100', '192.0.2.101'],
   ipv6: ['2001:db8::100', '2001:db8::101'],
 } as const;
@@ -263,6 +263,3 @@ export const worldArb: fc.Arbitrary<World> = fc
       world.sysctls.set(`net.${name}`, values[i] ?? '0');
     return Object.assign(world, { [fc.toStringMethod]: () => `\n${snapshot(world)}\n` });
   });
-
-/** An empty host, which pools have to themselves. */
-export const emptyWorldArb: fc.Arbitrary<World> = fc.constant(undefined).map(() => createWorld());

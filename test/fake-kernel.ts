@@ -190,7 +190,7 @@ export function snapshot(world: Pick<World, 'services' | 'addresses' | 'sysctls'
   return lines.sort().join('\n');
 }
 
-export function serviceLine({ id, config, destinations }: ActualService): string {
+function serviceLine({ id, config, destinations }: ActualService): string {
   // The mask means nothing without persistence, and no tool shows it then.
   const { persistencePrefix: mask, ...rest } = config;
   const of = destinations.map(({ connections: _, ...d }) => JSON.stringify(d, Object.keys(d).sort())).sort();

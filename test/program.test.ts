@@ -10,9 +10,6 @@ import { explain } from '../src/program.ts';
 import { type Ended, programs, root, run } from './api/run.ts';
 import { folder } from './api/site.ts';
 
-// Each program takes a second of a core to start.
-t.setTimeout(120_000);
-
 const eth0 = ['--interface', 'eth0'];
 const elsewhere = ['--controller', 'https://192.0.2.1:7100'];
 // As root without any capability, so that the files of this package can still be read.

@@ -2,7 +2,7 @@
 # machine's files, mounts what a Linux system has, then runs WORK/command and leaves its exit code in WORK/code.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 work=${0%/*}
-. "$work/settings" # hidden, shown, shared: folders, one a line; shells: how many consoles serve shells
+. "$work/settings" # hidden, shown, shared: folders, one a line; modules: a folder; shells: how many
 
 # Programs of this machine that are setuid must not be so in here: started by an ordinary user, the guest sees root's
 # files as nobody's. Hence nosuid, and busybox's own mount until the overlay is there.
@@ -13,7 +13,7 @@ lay_overlay() {
   mount -t proc proc /proc
   mount -t tmpfs none "$m"
   mkdir -p "$m/up/root" "$m/work/root" "$m/root" "$m/lib"
-  ln -s /usr/lib/uml/modules "$m/lib/modules"
+  ln -s "$modules" "$m/lib/modules"
   modprobe -d "$m" overlay
   mount -t overlay -o "nosuid,lowerdir=/,upperdir=$m/up/root,workdir=$m/work/root" none "$m/root"
   for folder in $hidden; do
@@ -49,7 +49,7 @@ ln -s /proc/self/fd /dev/fd
 ln -s fd/0 /dev/stdin
 ln -s fd/1 /dev/stdout
 ln -s fd/2 /dev/stderr
-ln -sfn "/usr/lib/uml/modules/$(uname -r)" "/lib/modules/$(uname -r)"
+ln -sfn "$modules/$(uname -r)" "/lib/modules/$(uname -r)"
 echo lab >/proc/sys/kernel/hostname
 # io_uring's memory maps corrupt this kernel (seen with 6.12 and Node's libuv 1.50); Node does without.
 [ ! -e /proc/sys/kernel/io_uring_disabled ] || echo 2 >/proc/sys/kernel/io_uring_disabled

@@ -1,6 +1,6 @@
 // Runs a command in a guest and exits with its code: node --import tsx infra/lab/in-guest.ts [options] -- COMMAND...
 import { Command } from 'commander';
-import { runInGuest } from './uml.ts';
+import { NotAllowed, runInGuest } from './uml.ts';
 
 const program = new Command('in-guest')
   .description('Run COMMAND as root of a Linux kernel of its own, on a copy of this machine whose changes vanish.')
@@ -17,5 +17,5 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 const env = Object.fromEntries(options.env.flatMap((name) => [[name, process.env[name] ?? '']]));
 process.exitCode = await runInGuest({ ...options, argv: program.args, env, signal: ending.signal }).catch((error) => {
   if (!ending.signal.aborted) console.error(error.message);
-  return ending.signal.aborted ? 130 : 1;
+  return ending.signal.aborted ? 130 : error instanceof NotAllowed ? 3 : 1;
 });

@@ -3,4 +3,5 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 bash infra/lab/setup.sh node
+export TSX_DISABLE_CACHE=1 # which it would leave in /tmp
 exec node --import tsx infra/lab/main.ts "$@"

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { pipeline } from 'node:stream';
 import { execa } from 'execa';
 import { serveConsoles } from './consoles.ts';
 import type { Event, Settings } from './events.ts';
@@ -72,53 +73,62 @@ async function boot({ flags, folder, port, json }: Boot): Promise<number> {
   const apiBinds = native ? [`unix@${apiSocket}`] : [`${guestAddress}:${ports.controller}`];
   const settings: Settings = { realServers, mbit, seconds, stay: !flags.check, apiBinds: port ? apiBinds : [] };
   const servers: Server[] = [];
-  let phase = 'starting' as 'starting' | 'up' | 'ending';
+  let up = false;
+  let ended: number | Error | undefined; // why it ends before the guest does: an exit code, or what failed
+  let told = Promise.resolve();
   const guest = await startGuest({
     argv: [process.execPath, '--import', 'tsx', join(here, 'show.ts'), JSON.stringify(settings)],
     memory: `${1500 + 150 * realServers}M`,
     native,
     share: [folder],
-    onOutput: eachLine((line) => void hear(line)),
+    onOutput: eachLine((line) => {
+      told = told.then(() => hear(line)).catch(end);
+    }),
     ...(port && !native && { ports: [{ host: port, guest: ports.controller }], shells: 8 }),
   });
-  const end = (): void => {
-    process.exitCode = phase === 'up' ? 0 : 130;
-    phase = 'ending';
+  function end(why: number | Error): void {
+    ended ??= why;
     guest.kill();
-  };
+  }
+  const endKindly = (): void => end(up ? 0 : 130);
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.on(signal, end);
+  for (const signal of signals) process.on(signal, endKindly);
 
   async function hear(line: string): Promise<void> {
     const event = parseEvent(line);
-    if (!event) {
-      console.error(line);
-      return;
-    }
+    if (!event) return console.error(line);
     print(event);
     if (event.type === 'result' && json) await writeFile(json, `${JSON.stringify(event.result, null, 2)}\n`);
     if (event.type !== 'up' || !port) return;
-    const consoleSocket = join(folder, 'consoles');
-    servers.push(serveConsoles(consoleSocket, guest, end));
-    if (native)
-      servers.push(createServer((client) => client.pipe(connect(apiSocket)).pipe(client)).listen(port, '127.0.0.1'));
+    const socket = join(folder, 'consoles');
+    servers.push(serveConsoles(socket, guest, endKindly));
+    if (native) servers.push(forward(port, apiSocket));
     else await guest.reachable;
-    await writeUp({ socket: consoleSocket, enter: event.enter, native: native ? await enterNative(guest) : undefined });
-    phase = 'up';
+    await writeUp({ socket, enter: event.enter, native: native ? await enterNative(guest) : undefined });
+    up = true;
     print({ type: 'note', lines: howTo(port, Object.keys(event.enter)) });
   }
 
   try {
-    return await guest.exited;
-  } catch (error) {
-    if (phase !== 'ending') throw error;
-    print({ type: 'note', lines: ['The lab has ended; nothing of it is left.'] });
-    return Number(process.exitCode);
+    const code = await guest.exited.catch((error) => end(error));
+    await told;
+    if (ended instanceof Error) throw ended;
+    if (ended !== undefined) print({ type: 'note', lines: ['The lab has ended; nothing of it is left.'] });
+    return ended ?? code ?? 1;
   } finally {
     for (const server of servers) server.close();
     if (servers.length > 0) await removeUp();
-    for (const signal of signals) process.off(signal, end);
+    for (const signal of signals) process.off(signal, endKindly);
   }
+}
+
+/** From a port of 127.0.0.1 to a Unix socket. */
+function forward(port: number, socket: string): Server {
+  const server = createServer((client) => {
+    client.unref();
+    pipeline(client, connect(socket), client, () => {}); // either side may break off
+  });
+  return server.listen(port, '127.0.0.1');
 }
 
 function howTo(port: number, hosts: string[]): string[] {
@@ -127,6 +137,7 @@ function howTo(port: number, hosts: string[]): string[] {
     `  curl http://127.0.0.1:${port}/v1/status?pool=web     the controller's API (its own address in the lab is 192.0.2.10:7100)`,
     `  npm run lab -- shell rs1                         a shell in a host: ${hosts.join(', ')}`,
     '  npm run lab -- down                              ends the lab',
+    'The logs of a host are in its /run/dsr-lab/lab/HOST.',
   ];
 }
 

@@ -22,7 +22,11 @@ const program = new Command('npm run lab --')
   )
   .option('--native', "use this machine's own kernel, which needs root and ip_vs, instead of User Mode Linux", false)
   .option('--json <file>', 'write the measurement there too')
-  .action((flags: LabFlags) => exitWith(runLab(flags)));
+  .allowExcessArguments()
+  .action((flags: LabFlags, { args: [word] }: Command) => {
+    if (word) program.error(`error: there is no command '${word}'; there are shell and down`);
+    return exitWith(runLab(flags));
+  });
 
 program
   .command('shell')

@@ -24,7 +24,7 @@ check_node() {
   have=$(stat -c %Y node_modules/.package-lock.json 2>/dev/null) || have=0
   if [ $((have + 60)) -lt "$(stat -c %Y package-lock.json)" ]; then
     say "npm ci: the project's Node packages"
-    npm ci --no-audit --no-fund --loglevel=error >&2
+    npm ci --no-audit --no-fund --loglevel=error >&2 || fail 1 "npm ci failed"
   fi
 }
 
@@ -43,7 +43,29 @@ haproxy haproxy
 tcpdump tcpdump
 curl curl
 END
-  [ "$native" ] || printf '%s\n' 'linux.uml user-mode-linux' 'slirp4netns slirp4netns'
+  [ "$native" ] || echo slirp4netns slirp4netns
+  [ "$native" ] || has_uml || if is_ubuntu; then
+    echo /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
+  else
+    echo linux.uml user-mode-linux
+  fi
+}
+
+has_uml() { command -v linux.uml >/dev/null || [ -x .lab/uml/usr/bin/linux.uml ]; }
+is_ubuntu() { grep -qE '^ID(_LIKE)?=.*ubuntu' /etc/os-release; }
+
+# Ubuntu has no User Mode Linux: Debian's is unpacked into .lab/uml, fetched by an apt with folders of its own.
+fetch_uml() {
+  say "fetching Debian's User Mode Linux into .lab/uml, since Ubuntu has none"
+  local folder=$PWD/.lab/apt
+  local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+  mkdir -p "$folder/lists/partial" "$folder/archives/partial"
+  echo "deb [signed-by=$keyring] http://deb.debian.org/debian bookworm main" >"$folder/sources.list"
+  local apt=(apt-get -qq -o "Dir::Etc::SourceList=$folder/sources.list" -o Dir::Etc::SourceParts=/dev/null
+    -o "Dir::State::Lists=$folder/lists" -o "Dir::Cache=$folder" -o APT::Sandbox::User=root)
+  "${apt[@]}" update && (cd "$folder" && "${apt[@]}" download user-mode-linux) &&
+    dpkg-deb -x "$folder"/user-mode-linux_*.deb .lab/uml || fail 1 "User Mode Linux could not be fetched from deb.debian.org"
+  rm -rf "$folder"
 }
 
 missing() {
@@ -58,17 +80,21 @@ missing() {
 
 check_packages() {
   local packages
+  [ "$native" ] || [ "$(uname -m)" = x86_64 ] ||
+    fail 3 "User Mode Linux exists only for x86-64. As root, npm run lab -- --native uses this machine's own kernel"
   mapfile -t packages < <(missing)
   [ ${#packages[@]} -gt 0 ] || return 0
   local by_hand="apt-get update && apt-get install --no-install-recommends ${packages[*]}"
   command -v apt-get >/dev/null || fail 3 "these programs' packages are missing, and this is no Debian or Ubuntu: ${packages[*]}"
-  say "installing the Debian packages ${packages[*]}"
+  local installing="installing the Debian packages ${packages[*]}"
   if [ "$(id -u)" = 0 ]; then
+    say "$installing"
     bash infra/lab/setup.sh --install "${packages[@]}"
   elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+    say "$installing, through sudo"
     sudo bash infra/lab/setup.sh --install "${packages[@]}"
   else
-    fail 3 "Debian packages are missing, and this is neither root nor can it use sudo. Type this as root, then try again:
+    fail 3 "Debian packages are missing, and you are neither root nor may you use sudo. Type this as root, then try again:
   $by_hand"
   fi || fail 3 "the installation failed. Type this as root, then try again:
   $by_hand"
@@ -119,8 +145,11 @@ for step in "${steps[@]:-node packages build}"; do
   for part in $step; do
     case $part in
     node) check_node ;;
-    packages) check_packages ;;
-    build) npm run --silent build >&2 ;;
+    packages)
+      check_packages
+      [ "$native" ] || has_uml || fetch_uml
+      ;;
+    build) npm run --silent build >&2 || fail 1 "the build failed" ;;
     esac
   done
 done

@@ -76,8 +76,11 @@ function tellProgress(lab: Lab, seconds: number, start: Record<string, Counters>
 /** Captures some of the replies' frames on the router, and tells the hosts whose cards sent them, by source MAC. */
 function captureReplies(lab: Lab, { origin }: Load): { stop: () => Promise<Record<string, number>> } {
   const { hostname, port } = new URL(origin);
+  const sources = Math.max(3, lab.realServers.length);
   const filter = `src host ${hostname} and tcp src port ${port || 80} and greater 100`;
-  const tcpdump = lab.router.exec(['tcpdump', '-lenn', '-i', 'eth0', '-c', '300', filter], { reject: false });
+  const tcpdump = lab.router.exec(['tcpdump', '-lenn', '-i', 'eth0', '-c', String(100 * sources), filter], {
+    reject: false,
+  });
   const stop = async (): Promise<Record<string, number>> => {
     tcpdump.kill('SIGINT');
     const { stdout } = await tcpdump;

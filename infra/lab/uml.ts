@@ -1,7 +1,7 @@
 // Runs a command as root of a Linux kernel of its own: User Mode Linux, a kernel that is an ordinary process.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -44,6 +44,8 @@ export interface Guest {
 }
 
 const here = import.meta.dirname;
+/** setup.sh unpacks User Mode Linux there where the distribution has none. */
+const ownUml = join(here, '../../.lab/uml/usr');
 const hidden = ['/tmp', '/var/tmp', '/run', '/var/lib', '/var/log'];
 
 /** Runs a command in a guest of its own and gives its exit code. */
@@ -69,6 +71,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
       `hidden=${quote(hidden.join('\n'))}`,
       `shown=${quote((await hiddenButNeeded(repository, options.cwd)).join('\n'))}`,
       `shared=${quote(share.join('\n'))}`,
+      `modules=${quote(join(existsSync(ownUml) ? ownUml : '/usr', 'lib/uml/modules'))}`,
       `shells=${options.shells ?? 0}`,
       '',
     ].join('\n'),
@@ -110,8 +113,8 @@ function consoleNumbers({ shells = 0 }: GuestOptions): number[] {
 }
 
 function kernel(work: string, options: GuestOptions): string[] {
-  return [
-    'linux.uml',
+  const program = existsSync(ownUml) ? join(ownUml, 'bin/linux.uml') : 'linux.uml';
+  const words = [
     `mem=${options.memory ?? '2G'}`,
     'rootfstype=hostfs root=/dev/root rootflags=/ ro quiet console=ttyS0',
     `uml_dir=${work} umid=uml`,
@@ -119,7 +122,8 @@ function kernel(work: string, options: GuestOptions): string[] {
     ...consoleNumbers(options).map((number) => `con${number}=fd:${number + 3}`),
     ...(options.ports?.length ? [`vec0:transport=bess,dst=${work}/slirp,depth=64`] : []),
     `init=/bin/sh -- ${work}/init`,
-  ].flatMap((words) => words.split(' '));
+  ];
+  return [program, ...words.join(' ').split(' ')];
 }
 
 async function end(jail: ChildProcess, output: Readable, work: string): Promise<number> {

@@ -1,9 +1,9 @@
 // What is known, from other terminals, of the lab that stays up in this clone: opens shells in it and ends it.
 
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { execa } from 'execa';
 import type { Hear, Say } from './consoles.ts';
@@ -21,12 +21,13 @@ export interface Up {
 const file = join(import.meta.dirname, '../../.lab/up.json');
 
 export async function writeUp(up: Up): Promise<void> {
-  await mkdir(join(file, '..'), { recursive: true });
+  await mkdir(dirname(file), { recursive: true });
   await writeFile(file, JSON.stringify(up));
 }
 
 export async function removeUp(): Promise<void> {
   await rm(file, { force: true });
+  await rmdir(dirname(file)).catch(() => {}); // there may be more in it
 }
 
 /** undefined: none is up. What a killed one left is removed. */

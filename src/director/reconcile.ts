@@ -209,6 +209,7 @@ export function startDirector(options: DirectorOptions): Director {
 
   const loop: Loop = startLoop(pass, (reason, again) => {
     error = reason;
+    woken = true;
     if (!again) log.error({ err: reason }, 'reconcile failed, trying again');
     passed.notify();
   });

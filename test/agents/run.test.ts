@@ -5,7 +5,7 @@ import { openMemory } from '../../agents/memory.ts';
 import { type Agent, reportOf, startAgent } from '../../agents/run.ts';
 import { createSignal, until } from '../../src/loop.ts';
 import { reportSchema } from '../../src/schema.ts';
-import { type Controller, folder, startController, vip, webPool } from '../api/site.ts';
+import { type Controller, folder, patienceMs, startController, vip, webPool } from '../api/site.ts';
 import { addressOn, createFakeKernel, createWorld, type FakeKernel, snapshot } from '../fake-kernel.ts';
 
 const rip = '192.0.2.11';
@@ -62,7 +62,7 @@ function startRealServer(
     dir,
     logged,
     when: async (condition) => {
-      const met = await until(happened, () => condition() || undefined, 10_000);
+      const met = await until(happened, () => condition() || undefined, patienceMs);
       if (!met) throw new Error(`never: ${condition}\n${JSON.stringify(logged)}`);
     },
   };

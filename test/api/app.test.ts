@@ -152,23 +152,25 @@ function isSound({ status, headers, body }: Answer): boolean {
   );
 }
 
-t.test('whatever is sent', async (t) => {
-  t.setTimeout(300_000);
+t.test('whatever JSON is sent', async (t) => {
   const c = await startController(t);
   const stored = () => JSON.stringify(c.state.get().pools);
-  for (const [method, url] of writes)
-    holds(
-      t,
-      `${method} ${url} answers any JSON with success, or with a problem below 500 that changed nothing`,
-      fc.asyncProperty(bodies, async (body) => {
+  holds(
+    t,
+    'every route that takes a body answers with success, or with a problem below 500 that changed nothing',
+    fc.asyncProperty(bodies, async (body) => {
+      const text = JSON.stringify(body) ?? 'null';
+      for (const [method, url] of writes) {
         if (!c.state.get().pools.web?.pool.realServers.rs1) await c.call('PUT', '/v1/pools/web', webPool());
         const before = stored();
-        const answer = await c.call(method, url, JSON.stringify(body) ?? 'null');
+        const answer = await c.call(method, url, text);
         const same = answer.status < 400 || stored() === before;
-        if (!isSound(answer) || !same) throw new Error(`${answer.status} ${JSON.stringify(answer.body)}`);
-      }),
-      2000,
-    );
+        if (!isSound(answer) || !same)
+          throw new Error(`${method} ${url}: ${answer.status} ${JSON.stringify(answer.body)}`);
+      }
+    }),
+    2000,
+  );
 });
 
 t.test('whatever bytes are sent as a body', async (t) => {

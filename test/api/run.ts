@@ -20,10 +20,10 @@ export function start(program: string, args: string[], env: NodeJS.ProcessEnv = 
   return spawn(command, rest, { cwd: root, env: { ...clean, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-/** Runs a program to its end; one that does not end by itself is stopped after 20 s. */
+/** Runs a program to its end; one that does not end by itself is stopped after a minute. */
 export async function run(...call: Parameters<typeof start>): Promise<Ended> {
   const child = start(...call);
-  const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
+  const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
   clearTimeout(timer);
   return { code, stdout, stderr };

@@ -1,9 +1,9 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { InjectOptions } from 'fastify';
 import { pino } from 'pino';
-import type { Test } from 'tap';
+import t, { type Test } from 'tap';
 import { buildApi } from '../../src/api/app.ts';
 import type { Api } from '../../src/api/context.ts';
 import type { State } from '../../src/core/state.ts';
@@ -15,6 +15,10 @@ import type { Document } from '../../src/store/document.ts';
 import { createEvents, type Events } from '../../src/store/events.ts';
 import { openAgents, openState } from '../../src/store/state.ts';
 import { createFakeKernel, type FakeKernel } from '../fake-kernel.ts';
+
+/** How long something may take on a busy machine before it counts as never. */
+export const patienceMs = 60_000;
+t.setTimeout(300_000);
 
 export const problemJson = 'application/problem+json';
 
@@ -55,11 +59,13 @@ export interface ControllerOptions {
   eventLimit?: number;
 }
 
-/** A folder that is gone with the test. */
+/** A folder that is gone with the test, with its neighbours. */
 export function folder(t: Test): string {
   // Where memory can be a disk, syncing a file takes no time.
-  const dir = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'dsr-'));
-  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  const base = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'dsr-'));
+  t.teardown(() => rmSync(base, { recursive: true, force: true }));
+  const dir = join(base, 'dir');
+  mkdirSync(dir);
   return dir;
 }
 
@@ -97,11 +103,11 @@ export async function startController(t: Test, options: ControllerOptions = {}):
     call: (method, url, body, headers = {}) => call(api, method, url, body, headers),
     attest: (name, address, vips, more = {}) => agents.report(name, fitReport(name, address, vips, more)),
     when: async (condition) => {
-      const met = await until(director.passed, () => condition() || undefined, 10_000);
+      const met = await until(director.passed, () => condition() || undefined, patienceMs);
       if (!met) throw new Error(`never: ${condition}`);
     },
     whenWaiting: async (count) => {
-      const met = await until(waiters.changed, () => waiters.count() === count || undefined, 10_000);
+      const met = await until(waiters.changed, () => waiters.count() === count || undefined, patienceMs);
       if (!met) throw new Error(`${waiters.count()} wait, not ${count}`);
     },
     listen: () => api.listen({ host: '127.0.0.1', port: 0 }),

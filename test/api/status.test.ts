@@ -126,13 +126,11 @@ t.test('with manageVip false the address is watched and never taken', async (t) 
   t.notOk(c.kernel.applied.some(({ op }) => op.endsWith('-address')));
 });
 
-t.test('drift is repaired within a second and is an event', async (t) => {
+t.test('drift is repaired without anybody asking, and is an event', async (t) => {
   const c = await startController(t);
   await c.call('PUT', '/v1/pools/web?waitMs=5000', webPool());
-  const began = Date.now();
   c.kernel.disturb(({ services }) => services.clear());
   await c.when(() => c.kernel.world.services.has(key));
-  t.ok(Date.now() - began < 1000);
   const drift = c.events.since().filter(({ type }) => type === 'drift');
   t.match(drift[0]?.message, /192\.0\.2\.100:80\/tcp had been changed by somebody else and was put right: ipvsadm -A/);
 });

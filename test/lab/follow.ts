@@ -1,19 +1,34 @@
 // Watching a kernel for changes that nobody asked for.
-import { readFile } from 'node:fs/promises';
+import { readFile, readlink, stat } from 'node:fs/promises';
 import type { Host } from '../../infra/lab/host.ts';
 import { waitFor } from '../../infra/lab/wait.ts';
 
-/**
- * Looks every 10 ms at the IPVS services of an IPv4 VIP, in the network of a process.
- *
- * @returns ends it, and gives every state that was seen, each once, without the counts of connections
- */
-export function followRules(pid: number, vip: string): () => Promise<string[]> {
-  const seen = new Set<string>();
+export interface Rules {
+  /** Every state that was seen, each once, without the counts of connections. */
+  states: () => string[];
+  /** When the state was such, at every look: milliseconds since the epoch. */
+  when: (such: (state: string) => boolean) => number[];
+  stop: () => void;
+}
+
+/** A process that does nothing but show its host's network in /proc/PID/net. */
+export async function lookout(host: Host): Promise<number> {
+  const { pid } = host.spawn('lookout', ['sleep', 'infinity']);
+  const network = `net:[${(await stat(host.netnsPath)).ino}]`;
+  const there = async () => (await readlink(`/proc/${pid}/ns/net`)) === network;
+  await waitFor(there, { what: 'the lookout to be in its place' });
+  return pid;
+}
+
+/** Looks every 10 ms at a host's IPVS services of an IPv4 VIP. IPVS must be loaded. */
+export async function followRules(host: Host, vip: string): Promise<Rules> {
+  const pid = await lookout(host);
+  const seen: { state: string; time: number }[] = [];
   const name = hex(vip);
   let going = true;
   let before = '';
   const look = async () => {
+    const time = Date.now();
     const text = await readFile(`/proc/${pid}/net/ip_vs`, 'utf8');
     const services = text.split(/^(?=TCP|UDP|FWM)/m).filter((service) => service.slice(5).startsWith(`${name}:`));
     const now = services
@@ -23,16 +38,17 @@ export function followRules(pid: number, vip: string): () => Promise<string[]> {
     // A long table is read in parts, and may change in between: what is so at two looks in a row is so.
     const certain = now === before;
     before = now;
-    // The process takes a moment until it is in its network.
-    if (certain && (now !== '' || seen.size > 0)) seen.add(now);
+    if (certain) seen.push({ state: now, time });
     if (!certain) setImmediate(look);
     else if (going) setTimeout(look, 10);
   };
-  const first = look();
-  return async () => {
-    await first;
-    going = false;
-    return [...seen];
+  void look();
+  return {
+    states: () => [...new Set(seen.map(({ state }) => state))],
+    when: (such) => seen.filter(({ state }) => such(state)).map(({ time }) => time),
+    stop: () => {
+      going = false;
+    },
   };
 }
 

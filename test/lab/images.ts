@@ -27,6 +27,43 @@ export async function fetchImages(client: Host, address: string, times: number, 
     }));
 }
 
+export const longBytes = 40_000_000;
+
+/** Puts a file on a real server that is larger than what two kernels buffer of it: /images/long.jpg. */
+export async function addLongImage(host: Host): Promise<void> {
+  await host.exec(['truncate', '-s', String(longBytes), `${host.dir}/www/images/long.jpg`]);
+}
+
+export interface Download {
+  servedBy: string;
+  /** Reads on, and gives how many bytes came in all; fewer than `longBytes` when it broke off. */
+  finish: () => Promise<number>;
+}
+
+/** Begins to fetch /images/long.jpg from port 80 and goes on slowly, at 60 kB/s, until told to finish. */
+export async function beginDownload(client: Host, address: string): Promise<Download> {
+  const script = `exec 3<>/dev/tcp/${address}/80
+printf 'GET /images/long.jpg HTTP/1.0\\r\\n\\r\\n' >&3
+while read -r -u 3 line && line=\${line%$'\\r'} && [ "$line" ]; do
+  case $line in X-Served-By:*) echo \${line#*: } ;; esac
+done
+sum=0
+until read -r -t 5 || [ $? -le 128 ]; do sum=$((sum + $(head -c 300000 <&3 | wc -c))); done
+echo $((sum + $(timeout 60 cat <&3 | wc -c)))`;
+  const bash = client.exec(['bash', '-c', script], { reject: false });
+  const servedBy = await new Promise<string>((resolve) => {
+    bash.stdout?.once('data', (chunk: Buffer) => resolve(chunk.toString().trim()));
+    void bash.then(() => resolve(''));
+  });
+  return {
+    servedBy,
+    finish: async () => {
+      bash.stdin?.end('\n');
+      return Number((await bash).stdout.split('\n').at(-1));
+    },
+  };
+}
+
 /** Body of one page. Throws when it cannot be had. */
 export async function fetchPage(client: Host, address: string, port: number): Promise<string> {
   const page = ['curl', '--silent', '--show-error', '--fail', '--globoff', '--max-time', '20'];

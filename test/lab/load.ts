@@ -1,20 +1,20 @@
 // Clients that go on asking while something happens, and notice whatever goes wrong for them.
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host, Program } from '../../infra/lab/host.ts';
 import { waitFor } from '../../infra/lab/wait.ts';
+import { lookout } from './follow.ts';
+import { beginDownload, longBytes } from './images.ts';
 
 export interface Load {
-  /** Ends the load and says what the clients met: nothing but `requests` and `downloads` is other than 0. */
+  /** Ends the load and says what the clients met. */
   stop: () => Promise<Outcome>;
 }
 
 export interface Outcome {
-  /** Requests over connections that stay and over fresh ones. */
+  /** Over connections that stay and over fresh ones. */
   requests: number;
-  /** Slow downloads that ended, each of several seconds. */
-  downloads: number;
-  /** What wrk counts as errors, downloads that broke off, and what the client's kernel had to send again or give up. */
+  /** All 0 when nobody noticed anything: what wrk counts, downloads that broke off, and the client's kernel's TCP. */
   failures: Record<string, number>;
 }
 
@@ -29,36 +29,31 @@ interface Tally {
 
 const script = join(import.meta.dirname, 'load.lua');
 
-/** @param slow URL of a file that takes its time at 200 kB/s */
-export async function startLoad(client: Host, url: string, slow: string): Promise<Load> {
-  const wrk = ['wrk', '-t1', '-c3', '-d1h', '--timeout', '20s', '-s', script, url];
+/** Loads port 80 of a VIP, whose real servers have /images/1.jpg and the long image. */
+export async function startLoad(client: Host, vip: string): Promise<Load> {
+  const wrk = ['wrk', '-t1', '-c3', '-d1h', '--timeout', '20s', '-s', script, `http://${vip}/images/1.jpg`];
+  const downloads = await Promise.all([1, 2].map(() => beginDownload(client, vip)));
   const started = [
     client.spawn('load-keep-alive', wrk, { env: { PAUSE: '100', CONNECTION: 'keep-alive' } }),
     client.spawn('load-fresh', wrk, { env: { PAUSE: '200', CONNECTION: 'close' } }),
   ];
-  const goOn = join(client.dir, 'go-on');
-  await writeFile(goOn, '');
-  const loop = `while [ -e ${goOn} ]; do curl --silent --fail --limit-rate 200k -o /dev/null ${slow} && echo whole || echo broken; done`;
-  const downloads = client.spawn('load-downloads', ['sh', '-c', loop]);
-  const before = await tcpFailures(downloads.pid);
+  const pid = await lookout(client);
+  const before = await tcpFailures(pid);
   return {
     stop: async () => {
-      const after = await tcpFailures(downloads.pid);
+      const bytes = await Promise.all(downloads.map(({ finish }) => finish()));
+      const after = await tcpFailures(pid);
       const tallies = await Promise.all(started.map(tally));
-      await rm(goOn);
-      await downloads.ended;
-      const ended = (await readFile(downloads.log, 'utf8')).split('\n');
       const sum = (of: (tally: Tally) => number) => tallies.reduce((total, one) => total + of(one), 0);
       return {
         requests: sum(({ requests }) => requests),
-        downloads: ended.filter((line) => line === 'whole').length,
         failures: {
           connect: sum(({ connect }) => connect),
           read: sum(({ read }) => read),
           write: sum(({ write }) => write),
           status: sum(({ status }) => status),
           timeout: sum(({ timeout }) => timeout),
-          downloads: ended.filter((line) => line === 'broken').length,
+          download: bytes.filter((count) => count !== longBytes).length,
           ...Object.fromEntries(Object.entries(after).map(([name, count]) => [name, count - (before[name] ?? 0)])),
         },
       };

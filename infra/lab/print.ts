@@ -6,8 +6,12 @@ type Paint = (format: Parameters<typeof styleText>[0], text: string) => string;
 
 /** Prints events to a terminal, or plainly to a file or pipe. */
 export function createPrinter(out: NodeJS.WriteStream): (event: Event) => void {
-  const style: Paint = (format, text) => (out.isTTY ? styleText(format, text) : text);
-  const line = (text = ''): unknown => out.write(`${out.isTTY ? '\r\x1b[K' : ''}${text}\n`);
+  const style: Paint = (format, text) => (out.isTTY && !process.env.NO_COLOR ? styleText(format, text) : text);
+  let overwrite = ''; // clears the line of progress that the cursor is on
+  const line = (text = ''): void => {
+    out.write(`${overwrite}${text}\n`);
+    overwrite = '';
+  };
   let steps = 0;
   return (event) => {
     if (event.type === 'step') {
@@ -19,8 +23,10 @@ export function createPrinter(out: NodeJS.WriteStream): (event: Event) => void {
       for (const text of event.lines) line(`   ${text}`);
     } else if (event.type === 'progress') {
       const text = progressLine(event);
-      if (out.isTTY) out.write(`\r\x1b[K${text.slice(0, out.columns - 1)}`);
-      else if (event.second % 3 === 0) line(text);
+      if (out.isTTY) {
+        overwrite = '\r\x1b[K';
+        out.write(overwrite + text.slice(0, out.columns - 1));
+      } else if (event.second % 3 === 0) line(text);
     } else if (event.type === 'result') {
       for (const text of resultLines(event.result, style)) line(text);
     }

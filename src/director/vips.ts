@@ -49,11 +49,19 @@ export function createVipGuard(kernel: Kernel, interfaceName: string, events: Ev
           ? undefined
           : `the interface ${interfaceName} is down: ip link set ${interfaceName} up`;
       if (reason) for (const vip of missing) blocked.set(vip, reason);
-      else await Promise.all(missing.map(ask));
+      else
+        for (const [vip, error] of await failuresOf(missing, ask))
+          blocked.set(vip, `it cannot be asked whether another host has ${vip}, so it is not taken: ${error.message}`);
       for (const [vip, mac] of conflicts) blocked.set(vip, conflictWords(vip, mac));
       return blocked;
     },
   };
+}
+
+/** Asks for all at once; answers those that could not be asked, and why. */
+async function failuresOf(vips: readonly string[], ask: (vip: string) => Promise<void>): Promise<[string, Error][]> {
+  const asked = await Promise.allSettled(vips.map(ask));
+  return asked.flatMap((result, i) => (result.status === 'rejected' ? [[vips[i] ?? '', result.reason as Error]] : []));
 }
 
 const conflictWords = (vip: string, mac: string) =>

@@ -175,3 +175,21 @@ t.test('while the interface is down nobody is asked, and what was known of a con
   t.match((await check(vip)).get(vip), /02:00:00:00:00:98/);
   t.equal(asked.length, 1);
 });
+
+t.test('services are programmed where the LAN cannot be asked, and the VIP is not taken until it can', async (t) => {
+  const site = startSite(t);
+  const { whoHas } = site.kernel;
+  site.kernel.whoHas = async () => {
+    throw new Error('no privilege to ask');
+  };
+  await site.put(web({ rs1 }));
+  const { blocked } = await site.waitFor('blocked', (last) => last.blocked.has(vip) && last.look.services.size > 0);
+  t.match(
+    blocked.get(vip),
+    'it cannot be asked whether another host has 192.0.2.100, so it is not taken: no privilege',
+  );
+  t.notOk(site.kernel.world.addresses.some(({ address }) => address === vip));
+  site.kernel.whoHas = whoHas;
+  await site.reconciled();
+  t.ok(site.kernel.world.addresses.some(({ address }) => address === vip));
+});

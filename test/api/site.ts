@@ -17,7 +17,7 @@ import { openAgents, openState } from '../../src/store/state.ts';
 import { createFakeKernel, type FakeKernel } from '../fake-kernel.ts';
 
 /** How long something may take on a busy machine before it counts as never. */
-export const patienceMs = 60_000;
+export const patienceMs = 20_000;
 t.setTimeout(300_000);
 
 export const problemJson = 'application/problem+json';

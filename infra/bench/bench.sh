@@ -2,5 +2,6 @@
 # npm run bench -- NAME [--json FILE] [--rounds N]: sets up what a benchmark needs, then runs it in a guest.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+export TSX_DISABLE_CACHE=1 # which it would leave in /tmp
 bash infra/lab/setup.sh
 exec node --import tsx infra/bench/main.ts "$@"

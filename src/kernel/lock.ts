@@ -15,10 +15,11 @@ export function holdFolder(folder: string, holder: string): void {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     fd = openSync(folder, 'r');
   } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
     throw new CodedError(
       'STATE_UNREADABLE',
-      `the state folder ${folder} cannot be used: ${(error as Error).message}; correct "stateDir", or run as root`,
-      1,
+      `the state folder ${folder} cannot be used: ${message}; correct "stateDir", or run as root`,
+      code === 'EACCES' || code === 'EPERM' ? 3 : 1,
       { cause: error },
     );
   }

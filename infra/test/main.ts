@@ -1,7 +1,8 @@
 // Runs every check of the project and counts: `npm test`, `npm test -- --long`, `npm test -- PART-OF-A-FILE-NAME...`.
 // Ends with the line "N passed, N failed", counted from what the test runner wrote.
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { availableParallelism } from 'node:os';
+import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { runInGuest } from '../lab/uml.ts';
 import { type Count, countOf, followTap } from './tap.ts';
@@ -38,12 +39,23 @@ if (only.length === 0)
   ] as const)
     add(what, await check(argv));
 if (anywhere.length > 0) add('unit and property tests', await tap('unit', anywhere));
-// Two guests beside each other: each has one processor.
+// A guest for each file of the whole system and one for all the parts; as many beside each other as there are processors.
 const wholeSystem = onKernel.filter((file) => file.startsWith('test/lab/'));
 const parts = onKernel.filter((file) => !file.startsWith('test/lab/'));
-const [system, kernel] = await Promise.all([tapInGuest('system', wholeSystem), tapInGuest('kernel', parts)]);
-if (parts.length > 0) add('parts on a real kernel', kernel);
-if (wholeSystem.length > 0) add('whole system on a real kernel', system);
+const jobs = [...wholeSystem.map((file) => [file]), ...(parts.length > 0 ? [parts] : [])];
+const counts = new Map<string[], Count>();
+const worker = async () => {
+  for (let job = jobs.shift(); job; job = jobs.shift()) counts.set(job, await tapInGuest(job));
+};
+await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, worker));
+const sum = (list: Count[]) => {
+  const of = (what: keyof Count) => list.reduce((all, count) => all + count[what], 0);
+  return { passed: of('passed'), failed: of('failed') };
+};
+const own = counts.get(parts);
+if (own) add('parts on a real kernel', own);
+counts.delete(parts);
+if (wholeSystem.length > 0) add('whole system on a real kernel', sum([...counts.values()]));
 
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
@@ -65,14 +77,13 @@ async function tap(name: string, list: string[]): Promise<Count> {
   return countOf(output, exitCode ?? 1);
 }
 
-async function tapInGuest(name: string, list: string[]): Promise<Count> {
-  if (list.length === 0) return { passed: 0, failed: 0 };
-  const output = join(results, `${name}.tap`);
+async function tapInGuest(list: string[]): Promise<Count> {
+  const output = join(results, `${basename(list[0] ?? '')}.tap`);
   const stop = followTap(output);
   const code = await runInGuest({
     argv: tapCommand(output, list, false),
     cwd: root,
-    env: { DSR_LAB: '1', TAP_JOBS: '1', TAP_TIMEOUT: '600' },
+    env: { DSR_LAB: '1', TAP_JOBS: '1', TAP_TIMEOUT: '600', ...(long && { LONG: '1' }) },
     share: [results, join(root, '.tap')],
     memory: '4G',
   });

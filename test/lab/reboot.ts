@@ -9,10 +9,12 @@ import { suppression } from './kernel.ts';
  * The host's programs must have been ended.
  *
  * @param boot shell commands that the host's own configuration runs as it boots
+ * @returns the new boot id
  */
-export async function reboot(host: Host, boot = ''): Promise<void> {
-  const file = join(host.dir, `boot-id-${randomUUID()}`);
-  await writeFile(file, `${randomUUID()}\n`);
+export async function reboot(host: Host, boot = ''): Promise<string> {
+  const id = randomUUID();
+  const file = join(host.dir, `boot-id-${id}`);
+  await writeFile(file, `${id}\n`);
   const linkLocal = `fe80::${host.mac.replaceAll(':', '').slice(-4)}`;
   const script = `mount --bind ${file} /proc/sys/kernel/random/boot_id
 ipvsadm -C
@@ -24,4 +26,5 @@ ip addr add ${host.ip6}/64 dev eth0 nodad; ip addr add ${linkLocal}/64 dev eth0 
 ip route replace default via 2001:db8:2::1
 ${boot}`;
   await host.exec(['sh', '-e'], { input: script });
+  return id;
 }

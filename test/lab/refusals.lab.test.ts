@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { vip, vip6 } from '../../infra/lab/hosts.ts';
 import type { PoolText } from './api.ts';
 import { addresses, holdersOf, ipvs, snapshot } from './kernel.ts';
@@ -26,6 +26,11 @@ const run = (flags: Flags = {}, before: string[] = []) =>
     reject: false,
     timeout: 60_000,
   });
+/** Starts the controller for one test. */
+const startController = async (t: Test, flags?: Flags) => {
+  const controller = await site.startController(flags);
+  t.teardown(() => controller.end());
+};
 const stateFile = (name: string) => join(director.dir, 'state', name);
 
 t.test('without ip_vs in the kernel the controller ends with 3 and says how to get it', async (t) => {
@@ -57,7 +62,7 @@ for (const [family, address, pool, prefix] of [
   ['IPv6', vip6, web6, 128],
 ] as const)
   t.test(`a VIP that another host answers for over ${family} is not taken until that stops`, async (t) => {
-    const controller = await site.startController();
+    await startController(t);
     const nodad = family === 'IPv6' ? ['nodad'] : [];
     await intruder.exec(['ip', 'addr', 'add', `${address}/${prefix}`, 'dev', 'eth0', ...nodad]);
     const { status, body } = await api.put('web', pool, 5000);
@@ -74,7 +79,6 @@ for (const [family, address, pool, prefix] of [
     t.same(await holdersOf(director, address), [`eth0 ${address}/${prefix}`]);
     await until(async () => (await api.status('web')).pools.web?.well, 'all to be well');
     await api.clear();
-    await controller.end();
   });
 
 t.test('an IPv6 VIP that fails duplicate address detection is no VIP until the other host is gone', async (t) => {
@@ -82,7 +86,7 @@ t.test('an IPv6 VIP that fails duplicate address detection is no VIP until the o
   await director.exec(['ip', 'addr', 'add', `${vip6}/128`, 'dev', 'eth0', 'preferred_lft', '0']);
   const flags = async () => (await addresses(director)).find((a) => a.address === vip6)?.flags;
   await until(async () => (await flags())?.includes('dadfailed'), 'the detection to fail');
-  const controller = await site.startController();
+  await startController(t);
   await api.put('web6', web6, 3000);
   t.match((await api.status('web6')).pools.web6?.vip.reason, new RegExp(intruder.mac));
   await intruder.exec(['ip', 'addr', 'del', `${vip6}/128`, 'dev', 'eth0']);
@@ -92,11 +96,10 @@ t.test('an IPv6 VIP that fails duplicate address detection is no VIP until the o
   }, 'the VIP to be sound');
   await api.clear();
   await director.exec(['ip', 'addr', 'flush', 'to', vip6, 'dev', 'eth0']);
-  await controller.end();
 });
 
 t.test('an interface that is missing is waited for, and its loss survived', async (t) => {
-  const controller = await site.startController({ interface: 'eth9' });
+  await startController(t, { interface: 'eth9' });
   await api.put('web', web, 1000);
   t.match((await api.status('web')).pools.web?.vip, { actual: false, reason: /no interface "eth9"/ });
   t.same(await ipvs(director), lines(vip, '80', director.ip), 'the services do not wait');
@@ -113,11 +116,10 @@ t.test('an interface that is missing is waited for, and its loss survived', asyn
   }
   t.same(await ipvs(director), lines(vip, '80', director.ip));
   await api.clear();
-  await controller.end();
 });
 
 t.test('where another owner moves the VIP it is only watched', async (t) => {
-  const controller = await site.startController({ 'manage-vip': 'false' });
+  await startController(t, { 'manage-vip': 'false' });
   await api.put('web', web);
   t.same(await ipvs(director), lines(vip, '80', director.ip));
   t.same(await holdersOf(director, vip), []);
@@ -127,21 +129,19 @@ t.test('where another owner moves the VIP it is only watched', async (t) => {
   t.same(await ipvs(director), []);
   t.same(await holdersOf(director, vip), [`eth0 ${vip}/24`], 'it stays its owner’s');
   await director.exec(['ip', 'addr', 'del', `${vip}/24`, 'dev', 'eth0']);
-  await controller.end();
 });
 
 t.test('a VIP that is the director’s own address already is adopted, and stays when its pool goes', async (t) => {
-  const controller = await site.startController();
+  await startController(t);
   await api.put('own', { ...web, vip: director.ip, realServers: {} });
   t.ok((await ipvs(director)).includes(`-A -t ${director.ip}:80 -s wlc`));
   await api.clear();
   t.same(await ipvs(director), []);
   t.same(await holdersOf(director, director.ip), [`eth0 ${director.ip}/24`]);
-  await controller.end();
 });
 
 t.test('a second controller with the same state folder is refused', async (t) => {
-  const controller = await site.startController();
+  await startController(t);
   const { exitCode, stderr } = await run();
   t.equal(exitCode, 1);
   t.match(stderr, /another dsr-controller runs/);
@@ -149,7 +149,6 @@ t.test('a second controller with the same state folder is refused', async (t) =>
   await api.put('web6', web6);
   const sound = async () => (await addresses(director)).every(({ flags }) => !flags.includes('tentative'));
   await until(sound, 'the detection of duplicate addresses to end');
-  await controller.end();
 });
 
 for (const [what, file, text] of [
@@ -181,7 +180,7 @@ t.test('a director that reboots has its pools again from its disk', async (t) =>
   t.equal(kernel.length, 6);
   await reboot(director);
   t.same(await ipvs(director), []);
-  await site.startController();
+  await startController(t);
   await until(async () => (await holdersOf(director, vip6)).length === 1, 'the last VIP');
   t.same(
     [...(await ipvs(director)), ...(await holdersOf(director, vip)), ...(await holdersOf(director, vip6))],

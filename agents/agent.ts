@@ -12,6 +12,7 @@ import { controllerAddresses, machineId, refuseOnDirector } from './identity.ts'
 import { openMemory } from './memory.ts';
 import { reportOf, startAgent } from './run.ts';
 import { agentSpec as spec } from './settings.ts';
+import { hostIsStopping } from './shutdown.ts';
 
 async function main(): Promise<void> {
   const parsed = parseSettings(spec, process.argv.slice(2), process.env);
@@ -43,7 +44,9 @@ async function main(): Promise<void> {
     const addresses = kernel.addresses().map(({ address }) => address);
     const problems = ['this agent is being torn down'];
     // The director stops sending before the VIP goes; where it cannot be told, the host is put back all the same.
-    await controller.report(reportOf(id, kernel.bootId(), { revision, addresses, vips: {}, problems })).catch(() => {});
+    await controller
+      .report(reportOf(id, kernel.bootId(), { revision, addresses, vips: {}, problems, mtu: undefined }))
+      .catch(() => {});
     await teardownHost(host, (line) => process.stdout.write(`${line}\n`));
     await controller.close();
     kernel.close();
@@ -55,6 +58,10 @@ async function main(): Promise<void> {
   };
   const agent = startAgent({ host, controller, machineId: id, log, unreachable });
   onStop(async (signal) => {
+    if (await hostIsStopping()) {
+      log.info({ signal, ms: settings.shutdownDrainMs }, 'this host shuts down: the director sends it nothing new');
+      await agent.leave(settings.shutdownDrainMs);
+    }
     log.info({ signal }, 'stopping; this host stays as it is');
     await agent.stop();
     kernel.close();

@@ -1,12 +1,19 @@
 import { Pool, request } from 'undici';
 import { CodedError } from '../src/errors.ts';
-import { type AgentDesired, agentDesiredSchema, type Report } from '../src/schema.ts';
+import {
+  type AgentDesired,
+  agentDesiredSchema,
+  type Report,
+  type ReportAnswer,
+  reportAnswerSchema,
+} from '../src/schema.ts';
 
 /** The agent's calls to the controller. Each throws CodedError CONTROLLER when it cannot be reached or refuses. */
 export interface ControllerClient {
   /** What this host must look like; waits until it differs from `revision` (long poll). */
   desired(revision: number | undefined, abort: AbortSignal): Promise<AgentDesired>;
-  report(report: Report): Promise<void>;
+  /** Answers what the director still has for this host. */
+  report(report: Report): Promise<ReportAnswer>;
   close(): Promise<void>;
 }
 
@@ -49,12 +56,13 @@ export function connectController(base: string, name: string, token: string | un
     },
     report: async (report) => {
       const body = JSON.stringify(report);
-      await call('reporting to the controller', url('report'), {
+      const answer = await call('reporting to the controller', url('report'), {
         method: 'POST',
         headers: { ...headers, 'content-type': 'application/json' },
         body,
         signal: AbortSignal.timeout(answerMs),
       });
+      return reportAnswerSchema.parse(answer);
     },
     close: () => dispatcher.destroy(),
   };

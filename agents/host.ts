@@ -1,9 +1,12 @@
+import { hostPrefix } from '../src/core/address.ts';
 import { nextLedger, nothingDesired } from '../src/core/ledger.ts';
 import { type Actual, plan } from '../src/core/plan.ts';
 import {
   desiredRealServer,
   type HostFacts,
   interfaceOf,
+  type Listeners,
+  reversePathKeys,
   suppressionKeys,
   vipReports,
 } from '../src/core/real-server.ts';
@@ -15,12 +18,16 @@ import type { AgentDesired, VipReport } from '../src/schema.ts';
 import type { Document } from '../src/store/document.ts';
 import type { Memory } from './memory.ts';
 
+const nothingWanted: AgentDesired = { revision: 0, vips: [], probers: [] };
+
 /** What one pass over this host found after it had done its steps. */
 export interface HostPass {
   revision: number;
   addresses: string[];
   vips: Record<string, VipReport>;
   problems: string[];
+  /** Of the interface that carries this host's address, in bytes; undefined while there is none. */
+  mtu: number | undefined;
   steps: Step[];
 }
 
@@ -49,7 +56,8 @@ export async function reconcileHost(options: HostOptions): Promise<HostPass> {
   return {
     revision: wanted.revision,
     addresses: [...new Set(after.host.addresses.filter((a) => a.interface !== 'lo').map(({ address }) => address))],
-    vips: vipReports(wanted, after.host, after.actual.sysctls, spread(problems, wanted)),
+    vips: vipReports(wanted, after.host, after.actual.sysctls, spread(problems, wanted), onceEach(kernel)),
+    mtu: mtuOf(wanted, after.host),
     problems: [...problems.values()],
     steps,
   };
@@ -61,7 +69,7 @@ export async function teardownHost(options: HostOptions, told: (line: string) =>
   const { ledger } = memory.get();
   const boot = kernel.bootId();
   if (ledger.boot === boot) {
-    const steps = plan(nothingDesired(), lookAround(options, { revision: 0, vips: [] }).actual, ledger, {
+    const steps = plan(nothingDesired(), lookAround(options, nothingWanted).actual, ledger, {
       role: 'real-server',
       settled: true,
     });
@@ -73,7 +81,7 @@ export async function teardownHost(options: HostOptions, told: (line: string) =>
         `some of it could not be undone; correct the cause and run teardown again: ${failure.message}`,
       );
   }
-  await memory.change(() => ({ desired: { revision: 0, vips: [] }, ledger: emptyLedger(boot) }));
+  await memory.change(() => ({ desired: nothingWanted, ledger: emptyLedger(boot) }));
 }
 
 /** One after the other, up to the first that fails: a VIP must not come before the suppression, nor outlive it. */
@@ -103,14 +111,39 @@ function lookAround(options: HostOptions, wanted: AgentDesired): { host: HostFac
   const host: HostFacts = {
     addresses: kernel.addresses(),
     links: kernel.links(),
+    routes: kernel.routes(),
     interface: options.interface,
     allowedVips: options.allowedVips,
     reserved: options.reserved(),
   };
   const interfaces = new Set(wanted.vips.map(({ address }) => interfaceOf(address, host)));
-  const keys = new Set([...Object.keys(memory.get().ledger.sysctls), ...[...interfaces].flatMap(suppressionKeys)]);
+  const keys = new Set([
+    ...Object.keys(memory.get().ledger.sysctls),
+    ...[...interfaces].flatMap(suppressionKeys),
+    ...[...interfaces].flatMap(reversePathKeys),
+  ]);
   const sysctls = new Map([...keys].map((key) => [key, kernel.sysctl(key)]));
   // On a real server only what is on lo is ours to change.
   const onLo = host.addresses.filter((a) => a.interface === 'lo');
-  return { host, actual: { services: new Map(), addresses: onLo, sysctls } };
+  const routes = host.routes
+    .filter(({ gateway, destination, prefix }) => !gateway && prefix === hostPrefix(destination))
+    .map((route) => ({ address: route.destination, interface: route.interface }));
+  return { host, actual: { services: new Map(), addresses: onLo, sysctls, routes } };
+}
+
+function mtuOf(wanted: AgentDesired, host: HostFacts): number | undefined {
+  const [first] = wanted.vips;
+  const name = first && interfaceOf(first.address, host);
+  return host.links.find((link) => link.name === name)?.mtu;
+}
+
+/** Asks the kernel once for each address and protocol. */
+function onceEach(kernel: Kernel): Listeners {
+  const known = new Map<string, ReturnType<Listeners>>();
+  return (address, protocol) => {
+    const key = `${address} ${protocol}`;
+    const found = known.get(key) ?? kernel.listeners(address, protocol);
+    known.set(key, found);
+    return found;
+  };
 }

@@ -19,5 +19,5 @@ export const openMemory = (dir: string): Document<Memory> =>
     path: join(dir, 'agent.json'),
     version: 1,
     schema: memorySchema,
-    initial: { desired: { revision: 0, vips: [] }, ledger: emptyLedger('') },
+    initial: { desired: { revision: 0, vips: [], probers: [] }, ledger: emptyLedger('') },
   });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { commandOf } from '../src/core/steps.ts';
-import { createSignal, startLoop } from '../src/loop.ts';
+import { createSignal, startLoop, until } from '../src/loop.ts';
 import type { Report } from '../src/schema.ts';
 import type { ControllerClient } from './controller-client.ts';
 import { type HostOptions, type HostPass, reconcileHost } from './host.ts';
@@ -9,6 +9,8 @@ import { type HostOptions, type HostPass, reconcileHost } from './host.ts';
 const lookMs = 500;
 const reportMs = 1000;
 const retryMs = 500;
+/** So many answers in a row without a connection: a handshake that was under way when the weight fell has then ended. */
+const quietReports = 3;
 
 export interface AgentOptions {
   host: HostOptions;
@@ -23,6 +25,11 @@ export interface AgentOptions {
 export interface Agent {
   /** Ends when stopped; rejects only by a fault of its own. */
   ended: Promise<unknown>;
+  /**
+   * Tells the controller that this host is about to go away, and waits until no connection is left here, but no longer
+   * than `timeoutMs`.
+   */
+  leave(timeoutMs: number): Promise<void>;
   /** Resolves when nothing goes on any more; this host stays as it is. */
   stop(): Promise<void>;
 }
@@ -32,6 +39,9 @@ export function startAgent({ host, controller, machineId, log, unreachable }: Ag
   const ending = new AbortController();
   const passed = createSignal();
   let last: HostPass | undefined;
+  let leaving = false;
+  let quiet = 0;
+  const left = createSignal();
   const passWith = (pass: HostPass) => {
     const problems = !isDeepStrictEqual(pass.problems, last?.problems ?? []);
     if (problems) log.warn({ problems: pass.problems }, 'problems of this host');
@@ -85,17 +95,21 @@ export function startAgent({ host, controller, machineId, log, unreachable }: Ag
     let trouble = '';
     while (!ending.signal.aborted) {
       if (last) {
-        const next = reportOf(machineId, kernel.bootId(), last);
-        const told = await controller.report(next).then(
-          () => '',
+        const next = reportOf(machineId, kernel.bootId(), last, leaving);
+        const told = await controller.report({ ...next, clock: Date.now() }).then(
+          (answer) => {
+            quiet = next.leaving && answer.serving === 0 && answer.connections === 0 ? quiet + 1 : 0;
+            return '';
+          },
           (error: Error) => error.message,
         );
+        if (quiet >= quietReports) left.notify();
         if (told && told !== trouble && !ending.signal.aborted) log.warn({ reason: told }, 'the report was not taken');
         trouble = told;
         sent = next;
       }
       // A change while the report was under way is sent at once.
-      const isSent = last && isDeepStrictEqual(sent, reportOf(machineId, kernel.bootId(), last));
+      const isSent = last && isDeepStrictEqual(sent, reportOf(machineId, kernel.bootId(), last, leaving));
       if (!last || isSent || trouble) await passed.next(reportMs, ending.signal);
     }
   };
@@ -103,6 +117,11 @@ export function startAgent({ host, controller, machineId, log, unreachable }: Ag
   const ended = Promise.all([poll(), report()]);
   return {
     ended,
+    leave: async (timeoutMs) => {
+      leaving = true;
+      passed.notify();
+      await until(left, () => (quiet >= quietReports ? true : undefined), timeoutMs);
+    },
     stop: async () => {
       ending.abort();
       watch.close();
@@ -113,7 +132,12 @@ export function startAgent({ host, controller, machineId, log, unreachable }: Ag
 }
 
 /** The report of a pass, cut to what a report may be. */
-export const reportOf = (machineId: string, bootId: string, pass: Omit<HostPass, 'steps'>): Report => ({
+export const reportOf = (
+  machineId: string,
+  bootId: string,
+  pass: Omit<HostPass, 'steps'>,
+  leaving = false,
+): Report => ({
   protocol: 1,
   machineId,
   bootId,
@@ -121,4 +145,6 @@ export const reportOf = (machineId: string, bootId: string, pass: Omit<HostPass,
   addresses: pass.addresses,
   vips: pass.vips,
   problems: pass.problems.slice(0, 100).map((problem) => problem.slice(0, 500)),
+  ...(leaving && { leaving }),
+  ...(pass.mtu !== undefined && { mtu: pass.mtu }),
 });

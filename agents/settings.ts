@@ -24,6 +24,13 @@ const settingsSchema = z
       .array(z.string().refine(isNetwork, { error: 'a network such as 192.0.2.0/24' }))
       .optional()
       .describe("networks that a VIP may lie in, such as 192.0.2.0/24 (default: any VIP of the controller's pools)"),
+    shutdownDrainMs: z
+      .number({ error: 'milliseconds' })
+      .int()
+      .min(0)
+      .max(3_600_000)
+      .default(30_000)
+      .describe('how long a shutdown of this host waits for connections to end, milliseconds (default: 30000)'),
     ...commonSettings,
   })
   .superRefine(({ controller, insecure }, context) => {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isAddress, notUnicast } from './core/address.ts';
+import { canonical, familyOf, isAddress, notUnicast } from './core/address.ts';
 import { commonSettings, interfaceName } from './settings.ts';
 
 const settingsSchema = z
@@ -16,6 +16,41 @@ const settingsSchema = z
       })
       .default('127.0.0.1:7100')
       .describe('address and port of the REST API (default: 127.0.0.1:7100)'),
+    probe: z
+      .strictObject({
+        link: z
+          .enum(['ipvlan', 'macvlan'], { error: '"ipvlan" or "macvlan"' })
+          .default('ipvlan')
+          .describe(
+            'how probes leave by the interface: ipvlan shares its MAC, macvlan has one of its own (default: ipvlan)',
+          ),
+        address: z
+          .preprocess(
+            (value) => (typeof value === 'string' ? [value] : value),
+            z
+              .array(
+                z
+                  .string()
+                  .refine((text) => isAddress(text) && !notUnicast(text), { error: 'an address such as 192.0.2.9' })
+                  .overwrite(canonical),
+              )
+              .refine((list) => new Set(list.map(familyOf)).size === list.length, {
+                error: 'at most one address of each family',
+              }),
+          )
+          .default([])
+          .describe(
+            'spare address on the network of the real servers that probes come from, or two, one of each family; needed for real servers without an agent (default: addresses that the agents make a route to)',
+          ),
+      })
+      .prefault({}),
+    programs: z
+      .record(
+        z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, { error: 'a name of lower-case letters, digits and hyphens' }),
+        z.array(z.string()).refine(([path]) => path?.startsWith('/'), { error: 'an absolute path, then arguments' }),
+      )
+      .default({})
+      .describe('programs for checks of type "exec": by name, the absolute path and its arguments (config file only)'),
     ...commonSettings,
   })
   .superRefine(({ listen, insecure }, context) => {

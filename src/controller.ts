@@ -4,7 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Logger, pino } from 'pino';
 import { buildApi } from './api/app.ts';
 import type { Api } from './api/context.ts';
+import { createHealthBook } from './check/health-book.ts';
+import { startProber } from './check/prober.ts';
 import { parseListen, controllerSpec as spec } from './controller-settings.ts';
+import { hostPrefix } from './core/address.ts';
+import { connectLocally } from './director/local-check.ts';
 import { startDirector } from './director/reconcile.ts';
 import { teardown } from './director/teardown.ts';
 import { CodedError } from './errors.ts';
@@ -15,7 +19,7 @@ import { explain, onStop } from './program.ts';
 import { parseSettings } from './settings.ts';
 import { createAgentRegistry } from './store/agents.ts';
 import { createEvents } from './store/events.ts';
-import { openAgents, openState } from './store/state.ts';
+import { openAgents, openEvents, openState } from './store/state.ts';
 
 /** Listens; an address that the host does not have yet is waited for, since traffic does not depend on the API. */
 async function listen(api: Api, where: string, log: Logger, ending: AbortSignal): Promise<void> {
@@ -54,12 +58,25 @@ async function main(): Promise<void> {
     kernel.close();
     return;
   }
-  const events = createEvents(({ message, type, time: _, ...about }) => log.info({ event: type, ...about }, message));
+  const events = createEvents(openEvents(settings.stateDir), ({ message, type, time: _, ...about }) =>
+    log.info({ event: type, ...about }, message),
+  );
   const agents = createAgentRegistry(knownAgents, events, () => director.wake());
+  const probers = settings.probe.address.map((address) => ({ address, prefix: hostPrefix(address) }));
+  const prober = startProber({
+    interface: settings.interface,
+    link: settings.probe.link,
+    addresses: probers,
+    programs: settings.programs,
+    log,
+  });
+  const health = createHealthBook(prober, probers, () => director.wake());
   const director = startDirector({
     kernel,
     state,
     agents: agents.all,
+    health,
+    connect: connectLocally,
     events,
     interface: settings.interface,
     manageVip: settings.manageVip,
@@ -72,6 +89,7 @@ async function main(): Promise<void> {
       agents,
       events,
       director,
+      health,
       interface: settings.interface,
       manageVip: settings.manageVip,
     },
@@ -83,6 +101,8 @@ async function main(): Promise<void> {
     ending.abort();
     await api.close();
     await director.stop();
+    await prober.stop();
+    await events.stop();
     kernel.close();
   });
   if (!networkInterfaces()[settings.interface])

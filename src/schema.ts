@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type Check, checkSchema, plainCheck } from './check-schema.ts';
 import { canonical, familyOf, hostPrefix, isAddress, notUnicast } from './core/address.ts';
 
 /** IPVS schedulers of the stock kernel (net/netfilter/ipvs/Kconfig). */
@@ -31,8 +32,8 @@ const whole = (what: string, min: number, max: number) =>
     .max(max, { error: `${what} is at most ${max}` });
 
 const u32 = 0xffff_ffff;
-const checkLater = z
-  .never({ error: 'checks are not part of this version yet; leave "check" out: a real server is judged by its agent' })
+const noCheck = z
+  .never({ error: 'a port with policy "director" is checked by looking for its listener; leave "check" out' })
   .optional();
 
 const portKey = z.string().regex(/^[1-9]\d{0,4}\/(tcp|udp)$/, { error: 'a port is written like "80/tcp" or "53/udp"' })
@@ -58,10 +59,10 @@ const balancedPort = z.strictObject({
     )
     .optional(),
   onePacket: z.boolean().optional(),
-  check: checkLater,
+  check: checkSchema.optional(),
 });
 
-const directorPort = z.strictObject({ policy: z.literal('director'), check: checkLater });
+const directorPort = z.strictObject({ policy: z.literal('director'), check: noCheck });
 
 export const portSchema = z.discriminatedUnion('policy', [balancedPort, directorPort], {
   error: 'policy is "real-servers" or "director"',
@@ -91,7 +92,21 @@ export const poolSchema = z
       error: 'a pool has at least one port, such as "80/tcp": { "policy": "real-servers" }',
     }),
     realServers: realServersSchema.default({}),
-    check: checkLater,
+    /** How every balanced port is checked that has no check of its own; tcp without it. */
+    check: checkSchema.optional(),
+    /** required: a real server without an agent gets no weight. */
+    attestation: z
+      .enum(['required', 'optional'], { error: 'attestation is "required" or "optional"' })
+      .default('required'),
+    agentTimeoutMs: whole('agentTimeoutMs', 1000, 3_600_000).default(5000),
+    /** A real server that comes in reaches its weight after this long. */
+    slowStartMs: whole('slowStartMs', 0, 3_600_000).default(0),
+    /** Doubtful failures take out at most this share of a port's real servers, and at least one. */
+    maxEjectedPercent: whole('maxEjectedPercent', 0, 100).default(50),
+    /** Who answers when no real server is left. */
+    fallback: z
+      .enum(['refuse', 'director', 'keep'], { error: 'fallback is "refuse", "director" or "keep"' })
+      .default('refuse'),
   })
   .superRefine((pool, context) => {
     const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
@@ -149,6 +164,17 @@ export type BalancedPort = z.infer<typeof balancedPort>;
 export type Pool = z.infer<typeof poolSchema>;
 export type Pools = z.infer<typeof poolsSchema>;
 
+/**
+ * The check of a balanced port: its own, the pool's, or a TCP connection. Undefined for a UDP port that nobody wrote a
+ * check for: the pool's is for it only when it speaks UDP, runs a program or names its port.
+ */
+export function checkOf(pool: Pool, key: string, port: BalancedPort): Check | undefined {
+  if (port.check) return port.check;
+  const fits = (check: Check) => check.port !== undefined || ['udp', 'dns', 'exec'].includes(check.type);
+  if (key.endsWith('/udp')) return pool.check && fits(pool.check) ? pool.check : undefined;
+  return pool.check ?? plainCheck;
+}
+
 /** What an agent says of one VIP on its host. */
 const vipReport = z.strictObject({
   /** The VIP is on lo. */
@@ -157,6 +183,12 @@ const vipReport = z.strictObject({
   suppressed: z.boolean(),
   /** Why it is not fit, in words. */
   problem: z.string().max(500).optional(),
+  /** What listens, by port of the pools, such as "80/tcp". */
+  listening: z.record(z.string().max(20), z.enum(['vip', 'own-address-only', 'nothing'])).optional(),
+  /** Why this host would drop what clients or the prober send to the VIP, in words. */
+  unreachable: z.string().max(500).optional(),
+  /** What may go wrong one day, in words; takes nothing out of service. */
+  warnings: z.array(z.string().max(500)).max(100).optional(),
 });
 
 export const reportSchema = z.strictObject({
@@ -169,9 +201,25 @@ export const reportSchema = z.strictObject({
   vips: z.record(z.string().refine(isAddress).overwrite(canonical), vipReport),
   /** What the agent found wrong or refused, in words. */
   problems: z.array(z.string().max(500)).max(100).default([]),
+  /** The host is about to shut down: no new connections. */
+  leaving: z.boolean().optional(),
+  /** Of the interface that carries the host's address, bytes. */
+  mtu: z.number().int().min(0).max(1_000_000).optional(),
+  /** The host's own clock, milliseconds since the epoch. */
+  clock: z.number().int().optional(),
 });
 export type Report = z.infer<typeof reportSchema>;
 export type VipReport = z.infer<typeof vipReport>;
+
+/** What the controller answers to a report. */
+export const reportAnswerSchema = z.object({
+  revision: z.number().int(),
+  /** Destinations of this host that take new connections. */
+  serving: z.number().int().default(0),
+  /** Connections that the director counts to this host. */
+  connections: z.number().int().default(0),
+});
+export type ReportAnswer = z.infer<typeof reportAnswerSchema>;
 
 export const agentDesiredSchema = z.object({
   revision: z.number().int(),
@@ -183,6 +231,8 @@ export const agentDesiredSchema = z.object({
       ports: z.array(z.string()),
     }),
   ),
+  /** Addresses that probes come from: each host must be able to answer them directly. */
+  probers: z.array(z.string()).default([]),
 });
 export type AgentDesired = z.infer<typeof agentDesiredSchema>;
 

@@ -3,7 +3,10 @@ import { Command, CommanderError } from 'commander';
 import { z } from 'zod';
 import { CodedError } from './errors.ts';
 
-/** One program's settings: a flat zod object whose fields carry their help as description. */
+/**
+ * One program's settings: a zod object whose fields carry their help as description. Those of an object in it are
+ * settings too, `probe.link` as --probe-link; a record is for the config file alone.
+ */
 export interface ProgramSpec<S extends z.ZodObject> {
   name: string;
   summary: string;
@@ -29,7 +32,7 @@ export function parseSettings<S extends z.ZodObject>(
   argv: readonly string[],
   env: NodeJS.ProcessEnv,
 ): Parsed<S> | undefined {
-  const fields = Object.entries(spec.settings.shape as Record<string, z.ZodType>);
+  const fields = fieldsOf(spec.settings);
   const program = new Command(spec.name)
     .description(spec.summary)
     .exitOverride()
@@ -54,27 +57,51 @@ export function parseSettings<S extends z.ZodObject>(
   // Without a prototype: a config file may say "__proto__".
   const given: Record<string, unknown> = Object.create(null);
   const source: Record<string, string> = Object.create(null);
-  const fromFile = readConfig(flags.config, spec.configFile);
-  for (const [key, value] of Object.entries(fromFile))
+  for (const [key, value] of Object.entries(readConfig(flags.config, spec.configFile)))
     [given[key], source[key]] = [value, `"${key}" in ${flags.config ?? spec.configFile}`];
   for (const [key, field] of fields) {
-    const [text, where] = flags[key] !== undefined ? [flags[key], `--${flagOf(key)}`] : [env[envOf(key)], envOf(key)];
+    const flag = flags[attributeOf(key)];
+    const [text, where] = flag !== undefined ? [flag, `--${flagOf(key)}`] : [env[envOf(key)], envOf(key)];
     if (text === undefined) continue;
-    given[key] = fromText(text, field);
+    const [outer = '', inner] = key.split('.');
+    const value = fromText(text, field);
+    const around = outer in given ? given[outer] : {};
+    // What is no object in the file is left as it is, and refused below.
+    if (inner === undefined) given[outer] = value;
+    else if (typeof around === 'object' && around !== null) given[outer] = { ...around, [inner]: value };
     source[key] = where;
   }
   const result = spec.settings.safeParse(given);
   if (result.success) return { settings: result.data as z.infer<S>, command };
   const issue = result.error.issues[0];
+  const path = (issue?.path ?? []).slice(0, 2).map(String);
+  const from = (inner: readonly string[]) => source[inner.join('.')] ?? source[inner[0] ?? ''];
   if (issue?.code === 'unrecognized_keys')
-    throw bad(`${source[issue.keys[0] ?? '']}: there is no such setting; ${spec.name} --help lists them`);
-  const key = String(issue?.path[0] ?? '');
+    throw bad(
+      `${from([...path, issue.keys[0] ?? ''])}: there is no such setting${path.length > 0 ? ` as "${issue.keys[0]}"` : ''}; ${spec.name} --help lists them`,
+    );
+  const key = path[0] ?? '';
   if (given[key] === undefined)
     throw bad(
       `the setting "${key}" is missing: ${describe(spec, key)} (--${flagOf(key)}, ${envOf(key)} or "${key}" in ${flags.config ?? spec.configFile})`,
     );
   const ownWords = issue?.code !== 'invalid_type' || !issue.message.startsWith('Invalid input');
-  throw bad(`${source[key]}: ${ownWords ? issue?.message : `its type is ${issue.expected}`}`);
+  const inner = (issue?.path ?? []).slice(1).join('.');
+  // A flag or a variable is the whole of its setting.
+  const place = from(path);
+  const at = inner && place?.startsWith('"') ? `, at "${inner}"` : '';
+  const message = issue?.code === 'invalid_key' ? issue.issues[0]?.message : issue?.message;
+  throw bad(`${place}${at}: ${ownWords ? message : `its type is ${issue.expected}`}`);
+}
+
+/** Every setting that may be a flag, with its dotted path. */
+function fieldsOf(settings: z.ZodObject): [string, z.ZodType][] {
+  return Object.entries(settings.shape as Record<string, z.ZodType>).flatMap(([key, field]) => {
+    const base = unwrapped(field);
+    if (base instanceof z.ZodRecord) return [];
+    if (!(base instanceof z.ZodObject)) return [[key, field] as [string, z.ZodType]];
+    return fieldsOf(base).map(([inner, at]): [string, z.ZodType] => [`${key}.${inner}`, at]);
+  });
 }
 
 const bad = (message: string) => new CodedError('BAD_SETTING', message, 2);
@@ -101,8 +128,10 @@ function readConfig(named: string | undefined, usual: string): Record<string, un
   throw bad(`the config file ${path} is not a JSON object; write { "setting": value, … }`);
 }
 
-const flagOf = (key: string) => key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-const envOf = (key: string) => `DSR_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+const flagOf = (key: string) => key.replace('.', '-').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+const envOf = (key: string) => `DSR_${key.replace('.', '_').replace(/[A-Z]/g, (letter) => `_${letter}`)}`.toUpperCase();
+/** Under which commander keeps a flag. */
+const attributeOf = (key: string) => flagOf(key).replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 
 function kindOf(field: z.ZodType): string {
   const kind = baseOf(field);
@@ -110,15 +139,19 @@ function kindOf(field: z.ZodType): string {
 }
 
 /** Kind of a field below its default and optional wrappings. */
-function baseOf(field: z.ZodType): string {
-  if (field instanceof z.ZodDefault || field instanceof z.ZodOptional) return baseOf(field.unwrap() as z.ZodType);
-  return field.def.type;
+const baseOf = (field: z.ZodType): string => unwrapped(field).def.type;
+
+function unwrapped(field: z.ZodType): z.ZodType {
+  if (field instanceof z.ZodDefault || field instanceof z.ZodOptional || field instanceof z.ZodPrefault)
+    return unwrapped(field.unwrap() as z.ZodType);
+  return field instanceof z.ZodPipe ? unwrapped(field.out as z.ZodType) : field;
 }
 
 function fromText(text: string, field: z.ZodType): unknown {
   const kind = baseOf(field);
   if (kind === 'boolean')
     return text === 'true' || text === '1' ? true : text === 'false' || text === '0' ? false : text;
+  if (kind === 'number') return text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text);
   if (kind === 'array') return text.split(',').map((part) => part.trim()).filter(Boolean); // biome-ignore format: short
   return text;
 }

@@ -1,14 +1,16 @@
 import { EventEmitter } from 'node:events';
+import { ipvsSysctls } from '../src/core/ipvs-sysctls.ts';
 import type {
   ActualAddress,
   ActualService,
   Destination,
   Link,
+  Route,
   ServiceConfig,
   ServiceId,
   Services,
 } from '../src/core/kernel-state.ts';
-import { serviceKey } from '../src/core/kernel-state.ts';
+import { routeKey, serviceKey } from '../src/core/kernel-state.ts';
 import { commandOf, type Step } from '../src/core/steps.ts';
 import { KernelError } from '../src/kernel/errors.ts';
 import type { Kernel, StepFailure } from '../src/kernel/kernel.ts';
@@ -20,6 +22,7 @@ export interface World {
   addresses: ActualAddress[];
   links: Link[];
   sysctls: Map<string, string>;
+  routes: Route[];
   /** Services by firewall mark: opaque, never dumped. */
   marks: string[];
   /** Ethernet addresses of other hosts on the LAN, by the address that they answer for. */
@@ -55,11 +58,13 @@ export function createWorld(more: Partial<World> = {}): World {
     for (const name of ['arp_ignore', 'arp_announce']) sysctls.set(`net.ipv4.conf.${dev}.${name}`, '0');
     sysctls.set(`net.ipv6.conf.${dev}.ndisc_notify`, '0');
   }
+  for (const { key } of ipvsSysctls) sysctls.set(key, '0');
   return {
     services: new Map(),
     addresses: [addressOn('lo', '127.0.0.1', 8), addressOn('eth0', '192.0.2.1')],
     links: [linkOf('lo', { index: 1 }), linkOf('eth0'), linkOf('eth1', { index: 3 })],
     sysctls,
+    routes: [],
     marks: ['fwm 7 wlc 192.0.2.99'],
     lan: new Map(),
     announced: [],
@@ -143,6 +148,17 @@ function request(world: World, step: Step): Answer {
       if (!refused) world.announced.push(step.address);
       return refused;
     }
+    case 'add-route':
+      if (!world.links.some((link) => link.name === step.interface)) return 'ENODEV';
+      if (world.routes.some((route) => routeKey(route) === routeKey(step))) return 'EEXIST';
+      world.routes.push({ address: step.address, interface: step.interface });
+      return undefined;
+    case 'delete-route': {
+      const at = world.routes.findIndex((route) => routeKey(route) === routeKey(step));
+      if (at < 0) return 'ESRCH';
+      world.routes.splice(at, 1);
+      return undefined;
+    }
     case 'set-sysctl':
       if (!world.sysctls.has(step.key)) return 'ENOENT';
       world.sysctls.set(step.key, step.value);
@@ -180,11 +196,12 @@ export function applySteps(world: World, steps: readonly Step[], refuse: Refuse 
 export type Refuse = (step: Step) => string | undefined;
 
 /** All of it as text, in one order; without counters, which a re-added destination starts anew. */
-export function snapshot(world: Pick<World, 'services' | 'addresses' | 'sysctls' | 'marks'>): string {
+export function snapshot(world: Pick<World, 'services' | 'addresses' | 'sysctls' | 'routes' | 'marks'>): string {
   const lines = [
     ...[...world.services.values()].map(serviceLine),
     ...world.addresses.map((a) => `address ${a.address}/${a.prefix} ${a.interface}`),
     ...[...world.sysctls].map(([key, value]) => `sysctl ${key}=${value}`),
+    ...world.routes.map((route) => `route ${routeKey(route)}`),
     ...world.marks,
   ];
   return lines.sort().join('\n');
@@ -240,6 +257,13 @@ export function createFakeKernel(world = createWorld()): FakeKernel {
     addresses: () => structuredClone(world.addresses),
     links: () => structuredClone(world.links),
     gateways: () => ['192.0.2.254'],
+    routes: () =>
+      world.routes.map(({ address, interface: name }) => ({
+        destination: address,
+        prefix: address.includes(':') ? 128 : 32,
+        interface: name,
+        gateway: false,
+      })),
     sysctl: (key) => world.sysctls.get(key),
     apply: async (steps) => {
       kernel.applied.push(...steps);
@@ -251,7 +275,7 @@ export function createFakeKernel(world = createWorld()): FakeKernel {
       const refused = linkAnswer(world, name);
       return refused ? fail(refused, `ask for ${address} on ${name}`) : world.lan.get(address);
     },
-    listeners: () => new Set(),
+    listeners: () => new Map(),
     watch: (changed) => {
       changes.on('change', changed);
       return { close: () => changes.off('change', changed) };

@@ -8,7 +8,7 @@ interface Part {
   packages: string[];
 }
 
-const core = ['src/core/address.ts', 'src/schema.ts', 'src/core'];
+const core = ['src/core/address.ts', 'src/check-schema.ts', 'src/schema.ts', 'src/core'];
 const base = [...core, 'src/errors.ts', 'src/loop.ts'];
 
 /**
@@ -18,13 +18,16 @@ const base = [...core, 'src/errors.ts', 'src/loop.ts'];
 const table: Record<string, Part> = {
   // The base, below the schema: text that is an address is known by it alone.
   'src/core/address.ts': { parts: [], packages: ['ipaddr.js'] },
-  'src/schema.ts': { parts: ['src/core/address.ts'], packages: ['zod'] },
+  'src/check-schema.ts': { parts: [], packages: ['zod', 're2js'] },
+  'src/schema.ts': { parts: ['src/core/address.ts', 'src/check-schema.ts'], packages: ['zod'] },
   // Pure: no module that does I/O.
-  'src/core': { parts: ['src/core/address.ts', 'src/schema.ts'], packages: ['node:util'] },
+  'src/core': { parts: ['src/core/address.ts', 'src/check-schema.ts', 'src/schema.ts'], packages: ['node:util'] },
   'src/errors.ts': { parts: [], packages: [] },
   'src/loop.ts': { parts: [], packages: [] },
   // The only one that speaks to the kernel.
   'src/kernel': { parts: [...core, 'src/errors.ts'], packages: ['node:', 'koffi', 'netlink'] },
+  // Makes the checks: in the controller's process and in one of its own, whose composition root is src/check/prober-process.ts.
+  'src/check': { parts: [...base, 'src/check-schema.ts', 'src/kernel'], packages: ['node:', 're2js', 'dns-packet'] },
   'src/store': { parts: base, packages: ['node:', 'zod'] },
   // Of the kernel it knows the contract, not the means.
   'src/director': { parts: [...base, 'src/store', 'src/kernel/kernel.ts'], packages: ['node:'] },
@@ -40,6 +43,7 @@ const table: Record<string, Part> = {
     parts: [
       ...base,
       'src/kernel',
+      'src/check',
       'src/store',
       'src/director',
       'src/api',
@@ -135,10 +139,15 @@ t.test('src/core has no clock, no randomness, no surroundings', async (t) => {
   const effects =
     /\b(Date\.now|performance|Math\.random|crypto|process|console|fetch|globalThis|setTimeout|setInterval|setImmediate|queueMicrotask|async|await|Promise)\b|\bDate\(\)/;
   for (const [file, text] of sources) {
-    if (!isIn(file, 'src/core') && file !== 'src/schema.ts') continue;
+    if (!isIn(file, 'src/core') && file !== 'src/schema.ts' && file !== 'src/check-schema.ts') continue;
     const code = text.replace(/\/\*.*?\*\/|\/\/[^\n]*|'(?:\\.|[^'\\\n])*'/gs, '');
     t.equal(effects.exec(code)?.[0], undefined, file);
   }
+});
+
+t.test('src/core knows of checks by their types alone', async (t) => {
+  for (const file of files.filter((file) => isIn(file, 'src/core')))
+    t.notOk(importsOf(file, { types: false }).includes('src/check-schema.ts'), file);
 });
 
 t.test('these rules see what they are for', async (t) => {
@@ -154,4 +163,6 @@ t.test('these rules see what they are for', async (t) => {
   t.notOk(isAllowed('src/api/app.ts', 'src/kernel/kernel.ts'));
   t.notOk(isAllowed('src/store/state.ts', 'src/director/vips.ts'));
   t.notOk(isAllowed('src/schema.ts', 'src/core/plan.ts'));
+  t.notOk(isAllowed('src/director/reconcile.ts', 'src/check/probe.ts'));
+  t.notOk(isAllowed('src/check/probe.ts', 'src/store/events.ts'));
 });

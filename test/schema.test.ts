@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { z } from 'zod';
 import { fieldErrors } from '../src/api/problems.ts';
-import { desiredDirector } from '../src/core/director.ts';
 import { conflictsIn, replacePools } from '../src/core/pools.ts';
 import { emptyState } from '../src/core/state.ts';
 import {
@@ -14,7 +13,7 @@ import {
   reportSchema,
 } from '../src/schema.ts';
 import { poolsArb } from './arbitraries.ts';
-import { createSite, factsOf } from './core/site.ts';
+import { createSite, desiredOf, factsOf } from './core/site.ts';
 import { holds } from './property.ts';
 
 const balanced = { policy: 'real-servers' };
@@ -38,7 +37,7 @@ const flagHelp = 'the scheduler flags are sh-fallback, sh-port, mh-fallback, mh-
 const maskHelp = 'a netmask such as "255.255.255.0" (IPv4), or a prefix length such as 64';
 const stateHelp = 'state is "active", "drain" or "maintenance"';
 const policyHelp = 'policy is "real-servers" or "director"';
-const noCheck = 'checks are not part of this version yet; leave "check" out: a real server is judged by its agent';
+const noCheck = 'a port with policy "director" is checked by looking for its listener; leave "check" out';
 const onePort = 'a pool has at least one port, such as "80/tcp": { "policy": "real-servers" }';
 
 const wrong: [string, unknown, string[]][] = [
@@ -98,8 +97,17 @@ const wrong: [string, unknown, string[]][] = [
     ['ports.80/tcp.persistenceNetmask: a prefix length of 1 to 128'],
   ],
   ['onePacket for TCP', port({ onePacket: true }), ['ports.80/tcp.onePacket: onePacket is for UDP ports only']],
-  ['a check at the pool', pool({ check: { type: 'tcp' } }), [`check: ${noCheck}`]],
-  ['a check at a port', port({ check: { type: 'tcp' } }), [`ports.80/tcp.check: ${noCheck}`]],
+  ['a check at the pool', pool({ check: { type: 'tcp', rise: 0 } }), ['check.rise: rise is at least 1']],
+  ['a check at a port', port({ check: { type: 'tcp', fall: 101 } }), ['ports.80/tcp.check.fall: fall is at most 100']],
+  [
+    'an attestation that is none',
+    pool({ attestation: 'no' }),
+    ['attestation: attestation is "required" or "optional"'],
+  ],
+  ['a fallback that is none', pool({ fallback: 'x' }), ['fallback: fallback is "refuse", "director" or "keep"']],
+  ['a limit over all', pool({ maxEjectedPercent: 101 }), ['maxEjectedPercent: maxEjectedPercent is at most 100']],
+  ['an impatient agent timeout', pool({ agentTimeoutMs: 999 }), ['agentTimeoutMs: agentTimeoutMs is at least 1000']],
+  ['a slow start without end', pool({ slowStartMs: 1e9 }), ['slowStartMs: slowStartMs is at most 3600000']],
   [
     'a check at the director’s port',
     pool({ ports: { '80/tcp': { policy: 'director', check: {} } } }),
@@ -178,6 +186,11 @@ t.test('what is left out has the defaults of the design', async (t) => {
     vip: '192.0.2.100',
     ports: { '80/tcp': { policy: 'real-servers', scheduler: 'wlc' } },
     realServers: { rs1: { address: '192.0.2.11', weight: 100, state: 'active' } },
+    attestation: 'required',
+    agentTimeoutMs: 5000,
+    slowStartMs: 0,
+    maxEjectedPercent: 50,
+    fallback: 'refuse',
   });
   t.strictSame(poolSchema.parse(pool()).realServers, {});
 });
@@ -226,7 +239,7 @@ holds(
     const result = poolsSchema.safeParse(value);
     if (!result.success) return errors(poolsSchema, value).length > 0;
     conflictsIn(result.data);
-    desiredDirector(factsOf(createSite({ state: replacePools(emptyState(), result.data, 0) })));
+    desiredOf(factsOf(createSite({ state: replacePools(emptyState(), result.data, 0) })));
     return JSON.stringify(poolsSchema.parse(result.data)) === JSON.stringify(result.data);
   }),
   500,

@@ -39,12 +39,25 @@ const onAgent = (t: Test, config: unknown, argv: string[], env: NodeJS.ProcessEn
   parseSettings(withFile(t, agentSpec, config), argv, env);
 const settings = <S extends z.ZodObject>(parsed: Parsed<S> | undefined) => parsed?.settings;
 
+const flagOf = (key: string) => `--${key.replace('.', '-').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+const envOf = (key: string) => `DSR_${flagOf(key).slice(2).replaceAll('-', '_').toUpperCase()}`;
+/** Settings that can be given as flags, with dots before those of an object. */
+const fieldsOf = ({ settings: { shape } }: { settings: z.ZodObject }): [string, z.ZodType][] =>
+  Object.entries(shape as Record<string, z.ZodType>).flatMap(([key, field]): [string, z.ZodType][] => {
+    if (key === 'programs') return [];
+    if (key !== 'probe') return [[key, field]];
+    const { shape: inner } = (field as z.ZodPrefault<z.ZodObject>).unwrap();
+    return Object.entries(inner as Record<string, z.ZodType>).map(([name, of]) => [`probe.${name}`, of]);
+  });
+
 t.test('without anything but what must be said, the settings are the defaults of the contract', async (t) => {
   t.strictSame(onController(t, undefined, ['--interface', 'eth0']), {
     settings: {
       interface: 'eth0',
       manageVip: true,
       listen: '127.0.0.1:7100',
+      probe: { link: 'ipvlan', address: [] },
+      programs: {},
       stateDir: '/var/lib/dsr',
       logLevel: 'info',
       insecure: false,
@@ -54,6 +67,7 @@ t.test('without anything but what must be said, the settings are the defaults of
   t.match(settings(onAgent(t, undefined, ['--controller', 'https://director:7100'])), {
     controller: 'https://director:7100',
     name: hostname().split('.')[0]?.toLowerCase(),
+    shutdownDrainMs: 30_000,
     stateDir: '/var/lib/dsr',
     logLevel: 'info',
     insecure: false,
@@ -83,23 +97,30 @@ t.test('every setting is taken as a flag, from the environment and from the file
     name: 'rs7',
     token: 'a b=c',
     allowedVips: ['192.0.2.0/24', '2001:db8::/32'],
+    shutdownDrainMs: 5000,
+    'probe.link': 'macvlan',
+    'probe.address': ['192.0.2.9', '2001:db8::9'],
   };
-  const flagOf = (key: string) => `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-  const envOf = (key: string) => `DSR_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
   const textOf = (value: unknown) => (Array.isArray(value) ? value.join(', ') : String(value));
   for (const [spec, must] of [
     [controllerSpec, { interface: 'eth0' }],
     [agentSpec, { controller: 'https://director' }],
   ] as const)
-    for (const key of Object.keys(spec.settings.shape)) {
+    for (const [key] of fieldsOf(spec)) {
       t.ok(key in examples, `an example of ${key}`);
       const { [key as 'interface']: _, ...rest } = must as Record<string, string>;
       const read = (argv: string[], env: NodeJS.ProcessEnv, file: object) =>
-        settings(parseSettings(withFile<z.ZodObject>(t, spec, { ...rest, ...file }), argv, env))?.[key];
+        key
+          .split('.')
+          .reduce<unknown>(
+            (value, part) => (value as Record<string, unknown> | undefined)?.[part],
+            settings(parseSettings(withFile<z.ZodObject>(t, spec, { ...rest, ...file }), argv, env)),
+          );
       t.strictSame(read([flagOf(key), textOf(examples[key])], {}, {}), examples[key], flagOf(key));
       t.strictSame(read([`${flagOf(key)}=${textOf(examples[key])}`], {}, {}), examples[key], `${flagOf(key)}=`);
       t.strictSame(read([], { [envOf(key)]: textOf(examples[key]) }, {}), examples[key], envOf(key));
-      t.strictSame(read([], {}, { [key]: examples[key] }), examples[key], `"${key}"`);
+      const inFile = key.split('.').reduceRight<unknown>((value, part) => ({ [part]: value }), examples[key]) as object;
+      t.strictSame(read([], {}, inFile), examples[key], `"${key}"`);
     }
 });
 
@@ -167,6 +188,67 @@ t.test('a wrong value names the setting and where it was given', async (t) => {
   );
   refused(t, () => onAgent(t, { allowedVips: '192.0.2.0/24' }, agent), /^"allowedVips" in .*: its type is array/);
   refused(t, () => onAgent(t, undefined, [...agent, '--token', '']), /^--token: a token; leave it out/);
+});
+
+t.test('settings of an object come one by one from flag, environment and file, each on its own', async (t) => {
+  const file = { interface: 'eth0', probe: { link: 'ipvlan', address: ['192.0.2.9'] } };
+  const probe = (argv: string[], env: NodeJS.ProcessEnv = {}, config: object = file) =>
+    settings(onController(t, config, argv, env))?.probe;
+  t.strictSame(probe([]), { link: 'ipvlan', address: ['192.0.2.9'] });
+  t.strictSame(probe(['--probe-link', 'macvlan']), { link: 'macvlan', address: ['192.0.2.9'] });
+  t.strictSame(probe([], { DSR_PROBE_LINK: 'macvlan' }), { link: 'macvlan', address: ['192.0.2.9'] });
+  t.strictSame(probe(['--probe-link', 'ipvlan'], { DSR_PROBE_LINK: 'macvlan', DSR_PROBE_ADDRESS: '2001:DB8::9' }), {
+    link: 'ipvlan',
+    address: ['2001:db8::9'],
+  });
+  t.strictSame(probe([], {}, { interface: 'eth0', probe: { link: 'macvlan' } }), { link: 'macvlan', address: [] });
+  t.strictSame(probe([], {}, { interface: 'eth0', probe: { address: '192.0.2.9' } })?.address, ['192.0.2.9']);
+});
+
+t.test('a wrong setting of an object names the setting and where it was given', async (t) => {
+  const eth0 = ['--interface', 'eth0'];
+  const of = (probe: unknown) => ({ interface: 'eth0', probe });
+  const link = /: "ipvlan" or "macvlan"$/;
+  const address = 'an address such as 192.0.2.9';
+  for (const [parse, ...words] of [
+    [() => onController(t, undefined, [...eth0, '--probe-link', 'x']), /^--probe-link: /, link],
+    [() => onController(t, undefined, eth0, { DSR_PROBE_LINK: 'x' }), /^DSR_PROBE_LINK: /, link],
+    [() => onController(t, of({ link: 'x' }), []), /^"probe" in .*config\.json, at "link": /, link],
+    [() => onController(t, of({ link: 'x' }), ['--probe-address', '192.0.2.9']), /^"probe" in .*, at "link": /, link],
+    [() => onController(t, of({ address: [] }), ['--probe-link', 'x']), /^--probe-link: /, link],
+    [() => onController(t, undefined, [...eth0, '--probe-address', '192.0.2.9,x']), `--probe-address: ${address}`],
+    [() => onController(t, of({ address: ['192.0.2.9', 'x'] }), []), /^"probe" in .*, at "address\.1": /, address],
+    [() => onController(t, of({ address: ['127.0.0.1'] }), []), /^"probe" in .*, at "address\.0": /, address],
+    [
+      () => onController(t, undefined, [...eth0, '--probe-address=192.0.2.9,192.0.2.8']),
+      /^--probe-address: at most one address of each family$/,
+    ],
+    [() => onController(t, of({ lnk: 'x' }), []), /^"probe" in .*: there is no such setting as "lnk"/, '--help'],
+    [() => onController(t, of('x'), []), /^"probe" in .*: its type is object$/],
+    [() => onController(t, of('x'), ['--probe-link', 'ipvlan']), /^"probe" in .*: its type is object$/],
+    [() => onController(t, of(null), ['--probe-link', 'ipvlan']), /^"probe" in .*: its type is object$/],
+    [() => onController(t, undefined, [...eth0, '--probe', 'x']), /unknown option '--probe'/],
+  ] as [() => unknown, ...(RegExp | string)[]][])
+    refused(t, parse, ...words);
+});
+
+t.test('programs are named in the config file alone, each as an absolute path with its arguments', async (t) => {
+  const of = (programs: unknown) => () => onController(t, { interface: 'eth0', programs }, []);
+  t.match(of({ 'look-1': ['/usr/bin/look', '-v'] })(), {
+    settings: { programs: { 'look-1': ['/usr/bin/look', '-v'] } },
+  });
+  refused(t, of({ Look: ['/x'] }), /^"programs" in .*, at "Look": a name of lower-case letters, digits and hyphens$/);
+  refused(t, of({ look: ['look'] }), /^"programs" in .*, at "look": an absolute path, then arguments$/);
+  refused(t, of({ look: [] }), /^"programs" in .*, at "look": an absolute path, then arguments$/);
+  refused(t, of({ look: '/x' }), /^"programs" in .*, at "look": its type is array$/);
+  refused(t, of({ look: ['/x', 1] }), /^"programs" in .*, at "look\.1": its type is string$/);
+  refused(t, of([]), /^"programs" in .*: its type is record$/);
+  refused(
+    t,
+    () => onController(t, undefined, ['--interface', 'eth0', '--programs', 'x']),
+    /unknown option '--programs'/,
+  );
+  refused(t, () => onController(t, { interface: 'eth0', programs: 1 }, [], { DSR_PROGRAMS: '{}' }), /^"programs" in /);
 });
 
 t.test('a setting that must be given says what it is and the three ways to give it', async (t) => {
@@ -301,12 +383,16 @@ t.test(
       t.equal(code, 0);
       t.equal(stderr, '');
       const help = stdout.replace(/\s+/g, ' ');
-      for (const [key, field] of Object.entries<z.ZodType>(spec.settings.shape)) {
-        const flag = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-        const env = `DSR_${flag.slice(2).replaceAll('-', '_').toUpperCase()}`;
+      for (const [key, field] of fieldsOf(spec)) {
+        const flag = flagOf(key);
         t.match(field.description, /./, `what ${key} does`);
-        t.match(help.slice(help.indexOf(` ${flag} <`)), `> ${field.description} [env ${env}, config "${key}"]`, flag);
+        t.match(
+          help.slice(help.indexOf(` ${flag} <`)),
+          `> ${field.description} [env ${envOf(key)}, config "${key}"]`,
+          flag,
+        );
       }
+      t.notMatch(help, '--programs', 'a record is for the config file alone');
       for (const word of ['--config', spec.configFile, '--version', 'teardown']) t.match(help, word);
     }
   },

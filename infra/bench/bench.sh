@@ -3,5 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export TSX_DISABLE_CACHE=1 # which it would leave in /tmp
-bash infra/lab/setup.sh
+also=()
+if [ "${1-}" = failover ]; then also=(--also keepalived --also ldirectord); fi
+bash infra/lab/setup.sh "${also[@]}"
 exec node --import tsx infra/bench/main.ts "$@"

@@ -8,6 +8,9 @@ const root = join(import.meta.dirname, '../..');
 const benchmarks: Record<string, string> = {
   programming:
     '1,000 services x 10 destinations from empty: the controller beside ipvsadm -R; resident memory of both programs',
+  failover:
+    'how long a real server that fails still gets new connections: the controller beside keepalived and ldirectord',
+  checks: 'thousands of checks a second: how long a read of the status takes beside them',
 };
 
 const program = new Command('npm run bench --')

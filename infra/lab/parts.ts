@@ -10,12 +10,16 @@ const repository = join(import.meta.dirname, '../..');
 export const ports = { images: 80, php: 8080, haproxy: 8000, controller: 7100 };
 
 /** lighttpd on a real server: /images/N.jpg (N from 1), /healthz, and the header X-Served-By on every answer. */
-export async function startImages(host: Host, images: { count: number; bytes: number }): Promise<Program> {
+export async function startImages(
+  host: Host,
+  images: { count: number; bytes: number; requestsPerConnection?: number },
+): Promise<Program> {
   const root = join(host.dir, 'www');
   await mkdir(join(root, 'images'), { recursive: true });
   await writeFile(join(root, 'healthz'), 'ok\n');
   for (let i = 1; i <= images.count; i++) await writeFile(join(root, `images/${i}.jpg`), jpeg(images.bytes));
-  return startLighttpd(host, { name: 'images', port: ports.images, root });
+  const { requestsPerConnection: most } = images;
+  return startLighttpd(host, { name: 'images', port: ports.images, root, ...(most !== undefined && { most }) });
 }
 
 /** lighttpd and php-fpm: every path answers with the host's name, PHP's version and the client's address. */
@@ -126,10 +130,12 @@ interface Site {
   name: string;
   port: number;
   root: string;
+  /** Requests that a connection may have. */
+  most?: number;
   more?: string;
 }
 
-async function startLighttpd(host: Host, { name, port, root, more = '' }: Site): Promise<Program> {
+async function startLighttpd(host: Host, { name, port, root, most = 65535, more = '' }: Site): Promise<Program> {
   const config = join(host.dir, `${name}.conf`);
   await writeFile(
     config,
@@ -138,7 +144,7 @@ server.port = ${port}
 $SERVER["socket"] == "[::]:${port}" {}
 server.modules = ("mod_setenv")
 setenv.add-response-header = ("X-Served-By" => "${host.name}")
-server.max-keep-alive-requests = 65535
+server.max-keep-alive-requests = ${most}
 mimetype.assign = (".jpg" => "image/jpeg", "" => "text/plain")
 ${more}
 `,

@@ -3,7 +3,7 @@ import { agentDesired } from '../core/agents.ts';
 import { poolsOf } from '../core/state.ts';
 import { RequestError } from '../errors.ts';
 import { until } from '../loop.ts';
-import { agentDesiredSchema, nameSchema, reportSchema } from '../schema.ts';
+import { agentDesiredSchema, nameSchema, reportAnswerSchema, reportSchema } from '../schema.ts';
 import type { Api, ApiContext } from './context.ts';
 
 const agentParams = z.object({ name: nameSchema });
@@ -37,16 +37,23 @@ export function agentRoutes(api: Api, context: ApiContext): void {
       const changed = () => (context.state.get().revision === query.revision ? undefined : true);
       await until(context.stateChanged, changed, query.waitMs, signal, context.closing);
       const state = context.state.get();
-      return agentDesired(params.name, state.revision, poolsOf(state), state.drains);
+      return agentDesired(params.name, state, poolsOf(state));
     },
   );
 
   api.post(
     '/v1/agents/:name/report',
-    { schema: { summary: "A real server's word on itself", params: agentParams, body: reportSchema } },
+    {
+      schema: {
+        summary: "A real server's word on itself",
+        params: agentParams,
+        body: reportSchema,
+        response: { 200: reportAnswerSchema },
+      },
+    },
     async ({ params, body }) => {
       context.agents.report(params.name, body);
-      return { revision: context.state.get().revision };
+      return { revision: context.state.get().revision, ...leftFor(body.addresses, context) };
     },
   );
 
@@ -59,4 +66,17 @@ export function agentRoutes(api: Api, context: ApiContext): void {
       return { forgotten: params.name };
     },
   );
+}
+
+/** What the director's kernel had for a host at the last look. */
+function leftFor(addresses: readonly string[], { director }: ApiContext): { serving: number; connections: number } {
+  const own = new Set(addresses);
+  let [serving, connections] = [0, 0];
+  for (const { id, destinations } of director.last()?.look.services.values() ?? [])
+    for (const { address, weight, connections: count } of destinations) {
+      if (!own.has(address)) continue;
+      if (weight > 0) serving++;
+      connections += count.active + count.persistent + (id.protocol === 'udp' ? count.inactive : 0);
+    }
+  return { serving, connections };
 }

@@ -7,6 +7,7 @@ import type {
 } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { State } from '../core/state.ts';
+import type { HealthSource } from '../director/health.ts';
 import type { Director } from '../director/reconcile.ts';
 import type { Signal } from '../loop.ts';
 import type { AgentRegistry } from '../store/agents.ts';
@@ -21,6 +22,7 @@ export interface ApiContext {
   agents: AgentRegistry;
   events: Events;
   director: Director;
+  health: Pick<HealthSource, 'findings' | 'problem'>;
   interface: string;
   manageVip: boolean;
   /** Ends long polls and streams when the server closes. */

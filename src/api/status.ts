@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ipvsSysctls } from '../core/ipvs-sysctls.ts';
 import { detailOf, type StatusFacts, summaryOf } from '../core/status.ts';
 import { commandOf } from '../core/steps.ts';
 import { RequestError } from '../errors.ts';
@@ -24,6 +25,7 @@ export function statusRoutes(api: Api, context: ApiContext): void {
         reconciledRevision: facts.reconciledRevision,
         interface: context.interface,
         problems: problemsOf(context),
+        sysctls: sysctlsOf(context),
       };
       if (query.pool === undefined) return { ...head, ...summaryOf(facts) };
       entryOf(facts.state, query.pool);
@@ -61,6 +63,9 @@ function factsOf(context: ApiContext): StatusFacts {
     services: pass?.look.services ?? new Map(),
     addresses: pass?.look.addresses ?? [],
     standings: pass?.standings ?? new Map(),
+    findings: context.health.findings(),
+    proberProblem: context.health.problem(),
+    mtu: pass?.look.links.find(({ name }) => name === context.interface)?.mtu,
     blocked: pass?.blocked ?? new Map(),
     failures: pass?.failures ?? [],
     held: pass?.held ?? false,
@@ -68,6 +73,7 @@ function factsOf(context: ApiContext): StatusFacts {
     manageVip: context.manageVip,
     agents: context.agents.all(),
     listening: pass?.listening ?? new Map(),
+    connections: pass?.connections ?? new Map(),
     now: Date.now(),
   };
 }
@@ -75,5 +81,21 @@ function factsOf(context: ApiContext): StatusFacts {
 function problemsOf(context: ApiContext): string[] {
   const error = context.director.error();
   const failures = context.director.last()?.failures.map(({ step, message }) => `${commandOf(step)}: ${message}`) ?? [];
-  return [...(error ? [error.message] : []), ...failures.slice(0, 20)];
+  const unprobed = context.health.problem();
+  return [
+    ...(error ? [error.message] : []),
+    ...(unprobed === undefined ? [] : [`nothing can be probed: ${unprobed}`]),
+    ...failures.slice(0, 20),
+  ];
+}
+
+/** The sysctls of IPVS that are kept as the pools need them, and why. */
+function sysctlsOf(context: ApiContext) {
+  const look = context.director.last()?.look;
+  return ipvsSysctls.map(({ key, value, reason }) => ({
+    key,
+    desired: value,
+    actual: look?.sysctls.get(key) ?? null,
+    reason,
+  }));
 }

@@ -1,6 +1,7 @@
 import type { AgentDesired, Pools, Report } from '../schema.ts';
+import { withPort } from './address.ts';
 import { balancedPorts, memberOf } from './pools.ts';
-import type { Drain } from './state.ts';
+import type { State } from './state.ts';
 
 /** What one agent last said, under the name of its real server. */
 export interface AgentRecord {
@@ -13,38 +14,79 @@ export type Agents = ReadonlyMap<string, AgentRecord>;
 
 /** Whether a real server may carry traffic, as its own host says. */
 export interface Attestation {
-  verdict: 'fit' | 'unfit' | 'unknown';
+  /**
+   * never: no agent has ever spoken for it. unasked: none speaks, and the pool does without. leaving: its host is about
+   * to shut down.
+   */
+  verdict: 'fit' | 'unfit' | 'never' | 'unasked' | 'leaving';
+  /** The agent has not been heard of lately: the verdict is its last. */
+  silent: boolean;
   /** In words. */
   reason: string;
 }
 
-/** The attestation of the real server `name` at `address` for one VIP. */
-export function attestationOf(name: string, address: string, vip: string, agents: Agents): Attestation {
+/** How a pool looks at attestations. */
+export interface AttestationRules {
+  /** optional: a real server without an agent that speaks is judged by its probes alone. */
+  mode: 'required' | 'optional';
+  /** Silence of an agent after which its word is its last, not its present one. */
+  agentTimeoutMs: number;
+  /** Milliseconds since the epoch. */
+  now: number;
+}
+
+/** What is asked of an agent: one port of one VIP on the real server `name` at `address`. */
+export interface Question {
+  name: string;
+  address: string;
+  vip: string;
+  /** Such as "80/tcp". */
+  port: string;
+}
+
+export function attestationOf(question: Question, agents: Agents, rules: AttestationRules): Attestation {
+  const { name, address } = question;
   const agent = agents.get(name);
-  if (!agent)
-    return {
-      verdict: 'unknown',
-      reason: `no agent has reported for ${name} yet: start dsr-agent on ${address} with the name "${name}"`,
-    };
-  const { addresses, vips, problems } = agent.report;
+  if (!agent) {
+    if (rules.mode === 'optional') return { verdict: 'unasked', silent: false, reason: 'no agent is asked of it' };
+    const reason = `no agent has reported for ${name} yet: start dsr-agent on ${address} with the name "${name}"`;
+    return { verdict: 'never', silent: true, reason };
+  }
+  const silentMs = agent.lastReport === null ? null : rules.now - agent.lastReport;
+  const silent = silentMs === null || silentMs > rules.agentTimeoutMs;
+  if (silent && rules.mode === 'optional')
+    return { verdict: 'unasked', silent: false, reason: 'its agent is silent, and none is asked of it' };
+  const said = reportedOf(question, agent.report);
+  if (!silent) return { ...said, silent };
+  const reason = `the agent on ${name} is silent: it is not running there, or does not reach this host; its last word: ${said.reason}`;
+  return { verdict: said.verdict, silent, reason };
+}
+
+/** What the report itself says. */
+function reportedOf({ name, address, vip, port }: Question, report: Report): Omit<Attestation, 'silent'> {
+  const { addresses, vips, problems, leaving } = report;
+  const unfit = (reason: string) => ({ verdict: 'unfit', reason }) as const;
+  if (leaving)
+    return { verdict: 'leaving', reason: `${name} is shutting down: it takes no new connections until it is back` };
   if (!addresses.includes(address))
-    return {
-      verdict: 'unfit',
-      reason: `the agent "${name}" runs on a host without ${address} (it has ${addresses.slice(0, 5).join(', ') || 'none'}): correct the address in the pool, or the agent's name`,
-    };
-  const said = vips[vip];
-  if (!said)
-    return {
-      verdict: 'unfit',
-      reason: `the agent on ${name} has not set up ${vip} yet${problems[0] ? `: ${problems[0]}` : ''}`,
-    };
-  if (!said.present)
-    return { verdict: 'unfit', reason: `VIP ${vip} is not on lo of ${name}${said.problem ? `: ${said.problem}` : ''}` };
-  if (!said.suppressed)
-    return {
-      verdict: 'unfit',
-      reason: `${name} would answer ARP for ${vip}${said.problem ? `: ${said.problem}` : ''}`,
-    };
+    return unfit(
+      `the agent "${name}" runs on a host without ${address} (it has ${addresses.slice(0, 5).join(', ') || 'none'}): correct the address in the pool, or the agent's name`,
+    );
+  const said = Object.hasOwn(vips, vip) ? vips[vip] : undefined;
+  if (!said) return unfit(`the agent on ${name} has not set up ${vip} yet${problems[0] ? `: ${problems[0]}` : ''}`);
+  const why = said.problem ? `: ${said.problem}` : '';
+  if (!said.present) return unfit(`VIP ${vip} is not on lo of ${name}${why}`);
+  if (!said.suppressed) return unfit(`${name} would answer ARP for ${vip}${why}`);
+  if (said.unreachable) return unfit(`${name} would drop what clients send to ${vip}: ${said.unreachable}`);
+  const number = Number.parseInt(port, 10);
+  if (said.listening?.[port] === 'own-address-only')
+    return unfit(
+      `on ${name} something listens on ${withPort(address, number)} only, and nothing on ${withPort(vip, number)}: let it listen on the VIP too, or on all addresses`,
+    );
+  if (said.listening?.[port] === 'nothing')
+    return unfit(
+      `nothing listens on ${withPort(vip, number)}/${port.split('/')[1]} of ${name}: start the server there`,
+    );
   return { verdict: 'fit', reason: 'its agent reports the VIP on lo and ARP suppressed' };
 }
 
@@ -52,7 +94,11 @@ export function attestationOf(name: string, address: string, vip: string, agents
  * What the host of the real server `name` must look like: the VIPs of its pools, and those of pools that it left until
  * the director is rid of it.
  */
-export function agentDesired(name: string, revision: number, pools: Pools, drains: readonly Drain[]): AgentDesired {
+export function agentDesired(
+  name: string,
+  { revision, probers, drains }: Pick<State, 'revision' | 'probers' | 'drains'>,
+  pools: Pools,
+): AgentDesired {
   const vips = new Map<string, { vip: string; address: string; ports: Set<string> }>();
   const want = (vip: string, address: string, ports: string[]) => {
     if (ports.length === 0) return;
@@ -71,5 +117,6 @@ export function agentDesired(name: string, revision: number, pools: Pools, drain
     vips: [...vips.values()]
       .map(({ vip, address, ports }) => ({ vip, address, ports: [...ports].sort() }))
       .sort((a, b) => (a.vip < b.vip ? -1 : 1)),
+    probers,
   };
 }

@@ -1,19 +1,12 @@
 import { type BalancedPort, maskLength, type Pool, type Pools } from '../schema.ts';
 import { familyOf, hostPrefix } from './address.ts';
-import { type Agents, type Attestation, attestationOf } from './agents.ts';
-import type {
-  Address,
-  Destination,
-  Protocol,
-  SchedulerBit,
-  Service,
-  ServiceConfig,
-  ServiceId,
-} from './kernel-state.ts';
-import { serviceKey } from './kernel-state.ts';
+import { ipvsSysctls } from './ipvs-sysctls.ts';
+import type { Address, Destination, Route, SchedulerBit, Service, ServiceConfig, ServiceId } from './kernel-state.ts';
+import { serviceId, serviceKey } from './kernel-state.ts';
 import { drainKey, memberOf } from './pools.ts';
+import type { Observed, Standings } from './standings.ts';
 import type { Drain } from './state.ts';
-import { type Standing, standingOf } from './weight.ts';
+import type { PortStandings } from './weight.ts';
 
 /** What this host's kernel must look like. */
 export interface Desired {
@@ -25,33 +18,34 @@ export interface Desired {
   /** By service key: those that stay with this host's own programs (policy "director"): no IPVS service there. */
   localPorts: Map<string, ServiceId>;
   sysctls: Map<string, string>;
+  /** By {@link routeKey}. */
+  routes: Map<string, Route>;
 }
 
 /** Everything that the desired state of the director depends on. */
-export interface DirectorFacts {
+export interface DirectorFacts extends Observed {
   pools: Pools;
   drains: readonly Drain[];
-  agents: Agents;
   /** Interface that the VIPs go on. */
   interface: string;
   manageVip: boolean;
   /** VIPs that another host answers for, with its Ethernet address. */
   conflicts: ReadonlyMap<string, string>;
-  /** This host's own addresses: a real server with one of them is the director itself (LocalNode). */
-  localAddresses: ReadonlySet<string>;
 }
 
-export function desiredDirector(facts: DirectorFacts): Desired {
+/** @param standings of these facts, by {@link standingsOf} */
+export function desiredDirector(facts: DirectorFacts, standings: Standings): Desired {
   const desired: Desired = {
     services: new Map(),
     addresses: new Map(),
     vips: new Set(),
     localPorts: new Map(),
     sysctls: new Map(),
+    routes: new Map(),
   };
   const drains = groupDrains(facts.drains);
   for (const [name, pool] of Object.entries(facts.pools)) {
-    const members = destinationsOf(name, pool, facts, drains.get(name) ?? []);
+    const members = membersOf(name, pool, facts, drains.get(name) ?? []);
     for (const [key, port] of Object.entries(pool.ports)) {
       const id = serviceId(pool.vip, key);
       if (port.policy === 'director') desired.localPorts.set(serviceKey(id), id);
@@ -59,9 +53,7 @@ export function desiredDirector(facts: DirectorFacts): Desired {
         desired.services.set(serviceKey(id), {
           id,
           config: serviceConfig(pool.vip, port),
-          destinations: members
-            .filter((m) => !m.ports || m.ports.includes(key))
-            .map((m) => ({ ...m.destination, port: id.port })),
+          destinations: destinationsOf(members, id, key, pool, standings.get(name)?.ports.get(key)),
         });
     }
     desired.vips.add(pool.vip);
@@ -70,77 +62,63 @@ export function desiredDirector(facts: DirectorFacts): Desired {
     if (familyOf(pool.vip) === 'ipv6')
       desired.sysctls.set(`net.ipv6.conf.${sysctlName(facts.interface)}.ndisc_notify`, '1');
   }
+  if (desired.services.size > 0) for (const { key, value } of ipvsSysctls) desired.sysctls.set(key, value);
   return desired;
 }
 
-/** Weight and reason of every member of a pool, by name. */
-export function standingsOf(name: string, pool: Pool, facts: DirectorFacts): Map<string, Standing> {
-  const drains = new Map(facts.drains.map((d) => [drainKey(d.pool, d.vip, d.address), d]));
-  return new Map(
-    Object.entries(pool.realServers).map(([rs, server]) => [
-      rs,
-      standingOf(
-        server,
-        attest(rs, server.address, pool.vip, facts),
-        drains.get(drainKey(name, pool.vip, server.address)),
-      ),
-    ]),
-  );
-}
-
-function attest(name: string, address: string, vip: string, facts: DirectorFacts): Attestation {
-  return facts.localAddresses.has(address)
-    ? { verdict: 'fit', reason: 'it is the director itself (LocalNode)' }
-    : attestationOf(name, address, vip, facts.agents);
-}
-
 interface Member {
-  destination: Omit<Destination, 'port'>;
+  /** Name in the pool; undefined: it has left it, or nobody ever named it. */
+  name?: string;
+  destination: Omit<Destination, 'port' | 'weight'>;
   /** Limits the destination to these ports; all of them when absent. */
   ports?: string[];
 }
 
-function destinationsOf(name: string, pool: Pool, facts: DirectorFacts, drains: Drain[]): Member[] {
+function membersOf(name: string, pool: Pool, facts: DirectorFacts, drains: Drain[]): Member[] {
   const byKey = new Map(drains.map((d) => [drainKey(d.pool, d.vip, d.address), d]));
   const members: Member[] = [];
   for (const [rs, server] of Object.entries(pool.realServers)) {
     const drain = byKey.get(drainKey(name, pool.vip, server.address));
     if (server.state !== 'active' && (drain?.done ?? true)) continue;
-    const { weight } = standingOf(server, attest(rs, server.address, pool.vip, facts), drain);
-    members.push({
-      destination: {
-        address: server.address,
-        method: 'gatewaying',
-        weight,
-        upperThreshold: server.upperThreshold ?? 0,
-        lowerThreshold: server.lowerThreshold ?? 0,
-      },
-    });
+    const { address, upperThreshold = 0, lowerThreshold = 0 } = server;
+    members.push({ name: rs, destination: { address, method: 'gatewaying', upperThreshold, lowerThreshold } });
   }
-  for (const drain of drains)
+  for (const { done, vip, address, ports, ...drain } of drains)
     if (
-      !drain.done &&
-      drain.vip === pool.vip &&
-      !memberOf(facts.pools, drain) &&
-      !members.some((m) => m.destination.address === drain.address)
+      !done &&
+      vip === pool.vip &&
+      !memberOf(facts.pools, { done, vip, address, ports, ...drain }) &&
+      !members.some((m) => m.destination.address === address)
     )
-      members.push({
-        destination: { address: drain.address, method: 'gatewaying', weight: 0, upperThreshold: 0, lowerThreshold: 0 },
-        ports: drain.ports,
-      });
+      members.push({ destination: { address, method: 'gatewaying', upperThreshold: 0, lowerThreshold: 0 }, ports });
   return members;
+}
+
+function destinationsOf(
+  members: readonly Member[],
+  { vip, port }: ServiceId,
+  key: string,
+  pool: Pool,
+  standings: PortStandings | undefined,
+): Destination[] {
+  const list = members
+    .filter(({ ports }) => !ports || ports.includes(key))
+    .map(({ name, destination }) => {
+      const weight = name === undefined ? 0 : (standings?.members.get(name)?.weight ?? 0);
+      return { ...destination, port, weight };
+    });
+  // Always there, so that its connections go on when the real servers are back. The VIP is this host's own address.
+  if (pool.fallback === 'director') {
+    const weight = standings?.directorAnswers ? 1 : 0;
+    list.push({ address: vip, method: 'gatewaying', port, weight, upperThreshold: 0, lowerThreshold: 0 });
+  }
+  return list;
 }
 
 function groupDrains(drains: readonly Drain[]): Map<string, Drain[]> {
   const groups = new Map<string, Drain[]>();
   for (const drain of drains) groups.set(drain.pool, [...(groups.get(drain.pool) ?? []), drain]);
   return groups;
-}
-
-/** The IPVS service of the pool port `key`, such as "80/tcp". */
-export function serviceId(vip: string, key: string): ServiceId {
-  const [port = '', protocol = ''] = key.split('/');
-  return { vip, port: Number(port), protocol: protocol as Protocol };
 }
 
 function serviceConfig(vip: string, port: BalancedPort): ServiceConfig {

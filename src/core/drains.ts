@@ -1,6 +1,6 @@
-import { type Desired, serviceId } from './director.ts';
+import type { Desired } from './director.ts';
 import type { Address, Connections, Services } from './kernel-state.ts';
-import { serviceKey } from './kernel-state.ts';
+import { serviceId, serviceKey } from './kernel-state.ts';
 import { holds } from './plan.ts';
 import { drainKey, memberOf } from './pools.ts';
 import { type Drain, type Ledger, poolsOf, type State } from './state.ts';

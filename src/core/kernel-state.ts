@@ -71,6 +71,24 @@ export interface Address {
   interface: string;
 }
 
+/** A route to one address that is on the network of an interface itself (scope link). */
+export interface Route {
+  address: string;
+  interface: string;
+}
+
+export const routeKey = (route: Route): string => `${route.address} dev ${route.interface}`;
+
+/** A unicast route of the main table. */
+export interface HostRoute {
+  /** 0.0.0.0 or :: with prefix 0 is the default route. */
+  destination: string;
+  prefix: number;
+  interface: string;
+  /** By way of a gateway, and not on the network of the interface itself. */
+  gateway: boolean;
+}
+
 export interface ActualAddress extends Address {
   /** IPv6: not yet proven unique (IFA_F_TENTATIVE). */
   tentative: boolean;
@@ -99,3 +117,9 @@ export const serviceKey = ({ vip, port, protocol }: ServiceId): string =>
   `${vip.includes(':') ? `[${vip}]` : vip}:${port}/${protocol}`;
 
 export const destinationKey = ({ address, port }: { address: string; port: number }): string => `${address} ${port}`;
+
+/** The service of the pool port `key`, such as "80/tcp". */
+export function serviceId(vip: string, key: string): ServiceId {
+  const [port = '', protocol = ''] = key.split('/');
+  return { vip, port: Number(port), protocol: protocol as Protocol };
+}

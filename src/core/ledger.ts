@@ -1,4 +1,5 @@
 import type { Desired } from './director.ts';
+import { routeKey } from './kernel-state.ts';
 import { type Actual, holds, matches } from './plan.ts';
 import { emptyLedger, type Ledger } from './state.ts';
 
@@ -14,6 +15,7 @@ export function nextLedger(ledger: Ledger, desired: Desired, actual: Actual, boo
     services: { ...old.services },
     addresses: { ...old.addresses },
     sysctls: { ...old.sysctls },
+    routes: { ...old.routes },
   };
   let changed = old !== ledger;
   const note = <T>(table: Record<string, T>, key: string, entry: T) => {
@@ -37,6 +39,8 @@ export function nextLedger(ledger: Ledger, desired: Desired, actual: Actual, boo
     const is = actual.sysctls.get(key);
     if (is !== undefined) note(next.sysctls, key, is);
   }
+  const routes = new Set(actual.routes.map(routeKey));
+  for (const [key, route] of desired.routes) if (!routes.has(key)) note(next.routes, key, route);
   changed = forget(next, desired, actual) || changed;
   return changed ? next : ledger;
 }
@@ -60,6 +64,9 @@ function forget(ledger: Ledger, desired: Desired, actual: Actual): boolean {
       (owned.origin === 'adopted' || !holds({ address, ...owned }, actual.addresses))
     )
       drop(ledger.addresses, address);
+  const routes = new Set(actual.routes.map(routeKey));
+  for (const key of Object.keys(ledger.routes))
+    if (!desired.routes.has(key) && !routes.has(key)) drop(ledger.routes, key);
   for (const [key, before] of Object.entries(ledger.sysctls))
     if (!desired.sysctls.has(key) && (actual.sysctls.get(key) ?? before) === before) drop(ledger.sysctls, key);
   return changed;
@@ -74,5 +81,12 @@ function originOf(key: string, actual: Actual): Ledger['services'][string] {
 
 /** What teardown wants: nothing of ours; adopted services and sysctls as they were. */
 export function nothingDesired(): Desired {
-  return { services: new Map(), addresses: new Map(), vips: new Set(), localPorts: new Map(), sysctls: new Map() };
+  return {
+    services: new Map(),
+    addresses: new Map(),
+    vips: new Set(),
+    localPorts: new Map(),
+    sysctls: new Map(),
+    routes: new Map(),
+  };
 }

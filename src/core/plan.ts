@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Desired } from './director.ts';
-import type { ActualService, Address, Destination, Service, ServiceConfig, Services } from './kernel-state.ts';
-import { destinationKey } from './kernel-state.ts';
+import type { ActualService, Address, Destination, Route, Service, ServiceConfig, Services } from './kernel-state.ts';
+import { destinationKey, routeKey } from './kernel-state.ts';
 import type { Ledger } from './state.ts';
 import type { AddressRole, Step } from './steps.ts';
 
@@ -11,6 +11,8 @@ export interface Actual {
   addresses: readonly (Address & { dadFailed?: boolean })[];
   /** By key; undefined values are sysctls that this kernel does not have. */
   sysctls: ReadonlyMap<string, string | undefined>;
+  /** Routes to single addresses on the networks of interfaces. */
+  routes: readonly Route[];
 }
 
 export interface PlanOptions {
@@ -34,6 +36,8 @@ export function plan(desired: Desired, actual: Actual, ledger: Ledger, options: 
     const is = actual.sysctls.get(key);
     if (is !== undefined && is !== value) steps.push({ op: 'set-sysctl', key, value });
   }
+  const routes = new Set(actual.routes.map(routeKey));
+  for (const [key, route] of wanted.routes) if (!routes.has(key)) steps.push({ op: 'add-route', ...route });
   for (const [key, service] of wanted.services) serviceSteps(service, actual.services.get(key), options.settled, steps);
   const sound = new Set(actual.addresses.filter((a) => !a.dadFailed).map((a) => a.address));
   const failed = new Map(actual.addresses.filter((a) => a.dadFailed).map((a) => [a.address, a]));
@@ -54,6 +58,8 @@ export function plan(desired: Desired, actual: Actual, ledger: Ledger, options: 
     if (holds({ address, ...owned }, actual.addresses) && (!wanted.vips.has(address) || !sound.has(address)))
       steps.push({ op: 'delete-address', address, ...owned });
   }
+  for (const [key, route] of Object.entries(ledger.routes))
+    if (!wanted.routes.has(key) && routes.has(key)) steps.push({ op: 'delete-route', ...route });
   for (const [key, before] of Object.entries(ledger.sysctls)) {
     const is = actual.sysctls.get(key);
     if (!wanted.sysctls.has(key) && is !== undefined && is !== before)

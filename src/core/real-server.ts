@@ -2,13 +2,14 @@ import type { AgentDesired, VipReport } from '../schema.ts';
 import { familyOf, hostPrefix, inNetwork, notUnicast } from './address.ts';
 import type { Desired } from './director.ts';
 import { sysctlName } from './director.ts';
-import type { ActualAddress, Link } from './kernel-state.ts';
+import { type ActualAddress, type HostRoute, type Link, type Protocol, routeKey, serviceId } from './kernel-state.ts';
 import { nothingDesired } from './ledger.ts';
 
 /** What an agent knows of its host besides what the controller wants. */
 export interface HostFacts {
   addresses: readonly ActualAddress[];
   links: readonly Link[];
+  routes: readonly HostRoute[];
   /** Interface that carries the real server's address; undefined: found by that address. */
   interface: string | undefined;
   /** Networks that a VIP may lie in; undefined: any VIP of the controller's pools. */
@@ -49,8 +50,25 @@ export function desiredRealServer(
         const is = sysctls.get(key);
         desired.sysctls.set(key, alsoFine.find((fine) => fine === is) ?? value);
       }
+    const name = interfaceOf(address, host);
+    if (reason || name === undefined) continue;
+    for (const prober of wanted.probers)
+      if (familyOf(prober) === familyOf(vip) && !isOnNetworkOf(name, prober, host))
+        desired.routes.set(routeKey({ address: prober, interface: name }), { address: prober, interface: name });
   }
   return { desired, refused };
+}
+
+/** Whether the host reaches an address directly by that interface, by a route to its network. */
+function isOnNetworkOf(interfaceName: string, address: string, { routes }: HostFacts): boolean {
+  return routes.some(
+    (route) =>
+      route.interface === interfaceName &&
+      !route.gateway &&
+      route.prefix > 0 &&
+      route.prefix < hostPrefix(address) &&
+      inNetwork(address, `${route.destination}/${route.prefix}`),
+  );
 }
 
 /** The sysctls that keep a host from answering ARP for a VIP on lo, for the interface that carries its own address. */
@@ -105,21 +123,78 @@ function refusal(vip: string, address: string, host: HostFacts): Refusal | undef
   return undefined;
 }
 
+/** What of this host's sockets take what comes to an address, by port. */
+export type Listeners = (address: string, protocol: Protocol) => ReadonlyMap<number, 'address' | 'wildcard'>;
+
 /** What the agent reports of each VIP: read from the kernel, never from what was meant to be done. */
 export function vipReports(
   wanted: AgentDesired,
   host: HostFacts,
   sysctls: ReadonlyMap<string, string | undefined>,
   problems: ReadonlyMap<string, string>,
+  listeners: Listeners,
 ): Record<string, VipReport> {
   return Object.fromEntries(
-    wanted.vips.map(({ vip, address }) => {
+    wanted.vips.map(({ vip, address, ports }) => {
       const present = host.addresses.some((a) => a.address === vip && a.interface === 'lo');
       const suppressed = familyOf(vip) === 'ipv6' || isSuppressed(interfaceOf(address, host), sysctls);
       const problem = problems.get(vip);
-      return [vip, { present, suppressed, ...(problem && { problem: problem.slice(0, 500) }) }];
+      const unreachable = droppedBy(vip, address, host, sysctls);
+      const { listening, warnings } = listeningOn(vip, address, ports, listeners);
+      return [
+        vip,
+        {
+          present,
+          suppressed,
+          ...(problem && { problem: problem.slice(0, 500) }),
+          listening,
+          ...(unreachable && { unreachable: unreachable.slice(0, 500) }),
+          ...(warnings.length > 0 && { warnings }),
+        },
+      ];
     }),
   );
+}
+
+function listeningOn(vip: string, address: string, ports: readonly string[], listeners: Listeners) {
+  const listening: NonNullable<VipReport['listening']> = {};
+  const warnings: string[] = [];
+  for (const key of ports) {
+    const { port, protocol } = serviceId(vip, key);
+    const bound = listeners(vip, protocol).get(port);
+    listening[key] = bound ? 'vip' : listeners(address, protocol).has(port) ? 'own-address-only' : 'nothing';
+    if (bound === 'wildcard' && protocol === 'udp')
+      warnings.push(
+        `the server on ${key} listens on all addresses: unless it takes care to answer from the address that it was asked on, its replies come from ${address} and clients ignore them; let it listen on ${vip} too`,
+      );
+  }
+  return { listening, warnings };
+}
+
+/**
+ * Why the reverse path filter would drop what comes to the VIP: strict, and the way back to clients or the prober leaves
+ * by another interface (ip-sysctl.rst, rp_filter; the kernel takes the larger of "all" and the interface).
+ */
+function droppedBy(
+  vip: string,
+  address: string,
+  host: HostFacts,
+  sysctls: ReadonlyMap<string, string | undefined>,
+): string | undefined {
+  const name = interfaceOf(address, host);
+  if (name === undefined || familyOf(vip) === 'ipv6') return undefined;
+  const keys = reversePathKeys(name);
+  if (Math.max(...keys.map((key) => Number(sysctls.get(key) ?? 0))) !== 1) return undefined;
+  const defaults = host.routes.filter(({ prefix, destination }) => prefix === 0 && familyOf(destination) === 'ipv4');
+  if (defaults.length === 0 || defaults.some((route) => route.interface === name)) return undefined;
+  const mend = keys.map((key) => `sysctl -w ${key}=2`).join('; ');
+  return `its default route is by ${defaults[0]?.interface}, and rp_filter=1 drops clients' packets that come in by ${name}: ${mend}`;
+}
+
+/** The sysctls of the reverse path filter of an interface. */
+export function reversePathKeys(interfaceName: string | undefined): string[] {
+  const devices = interfaceName === undefined ? ['all'] : ['all', sysctlName(interfaceName)];
+  return devices.map((device) => `net.ipv4.conf.${device}.rp_filter`);
 }
 
 function isSuppressed(interfaceName: string | undefined, sysctls: ReadonlyMap<string, string | undefined>): boolean {

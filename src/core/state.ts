@@ -1,5 +1,5 @@
 import type { Pool, Pools } from '../schema.ts';
-import type { Service } from './kernel-state.ts';
+import type { Route, Service } from './kernel-state.ts';
 
 /** One real server on its way out of one pool's services. Kept until the kernel is rid of it and nobody waits for it. */
 export interface Drain {
@@ -26,6 +26,8 @@ export interface Ledger {
   addresses: Record<string, { origin: 'made' | 'adopted'; prefix: number; interface: string }>;
   /** Value before ours, by sysctl key. */
   sysctls: Record<string, string>;
+  /** Routes that were made here, by {@link routeKey}; those that were there before are left alone. */
+  routes: Record<string, Route>;
 }
 
 /** All that the controller keeps on disk of what users asked for, and of what it owns in the kernel. */
@@ -34,11 +36,13 @@ export interface State {
   revision: number;
   pools: Record<string, { revision: number; pool: Pool }>;
   drains: Drain[];
+  /** Addresses that probes come from; agents are told, so a change counts as a revision. */
+  probers: string[];
   ledger: Ledger;
 }
 
-export const emptyLedger = (boot: string): Ledger => ({ boot, services: {}, addresses: {}, sysctls: {} });
-export const emptyState = (): State => ({ revision: 0, pools: {}, drains: [], ledger: emptyLedger('') });
+export const emptyLedger = (boot: string): Ledger => ({ boot, services: {}, addresses: {}, sysctls: {}, routes: {} });
+export const emptyState = (): State => ({ revision: 0, pools: {}, drains: [], probers: [], ledger: emptyLedger('') });
 
 export function poolsOf(state: State): Pools {
   return Object.fromEntries(Object.entries(state.pools).map(([name, { pool }]) => [name, pool]));

@@ -1,21 +1,25 @@
-import type { Pool } from '../schema.ts';
+import { checkOf, type Pool, type Report } from '../schema.ts';
 import type { Agents } from './agents.ts';
-import { serviceId } from './director.ts';
 import { connectionsOf, remainingOf } from './drains.ts';
+import type { Finding } from './health.ts';
 import type { Address, Services } from './kernel-state.ts';
-import { type ServiceId, serviceKey } from './kernel-state.ts';
+import { serviceId, serviceKey } from './kernel-state.ts';
+import { type LocalPorts, localPortProblem } from './local-ports.ts';
+import type { Standings } from './standings.ts';
 import type { Drain, State } from './state.ts';
 import { type Step, subjectOf } from './steps.ts';
-import type { Standing } from './weight.ts';
+import { targetKey, targetOf } from './targets.ts';
 
 /** What status is made from: the last pass over the director's kernel. */
-export interface StatusFacts {
+export interface StatusFacts extends LocalPorts {
   state: State;
   reconciledRevision: number;
   services: Services;
   addresses: readonly Address[];
-  /** By pool, then by real server. */
-  standings: ReadonlyMap<string, ReadonlyMap<string, Standing>>;
+  standings: Standings;
+  findings: ReadonlyMap<string, Finding>;
+  proberProblem: string | undefined;
+  mtu: number | undefined;
   /** VIPs that are not taken, and why. */
   blocked: ReadonlyMap<string, string>;
   failures: readonly { step: Step; message: string }[];
@@ -23,8 +27,6 @@ export interface StatusFacts {
   interface: string;
   manageVip: boolean;
   agents: Agents;
-  /** Whether something on this host listens there, by service key, for policy "director". */
-  listening: ReadonlyMap<string, boolean>;
   /** Milliseconds since the epoch. */
   now: number;
 }
@@ -69,8 +71,9 @@ export function summaryOf(facts: StatusFacts) {
   let serving = 0;
   for (const [name, { pool, revision }] of Object.entries(facts.state.pools)) {
     const missing = missingOf(pool, facts);
-    const standings = [...(facts.standings.get(name) ?? [])];
-    const silent = silentPorts(pool, facts);
+    const standings = [...(facts.standings.get(name)?.realServers ?? [])];
+    const notices = noticesOf(name, facts);
+    const local = localProblems(pool, facts);
     const sick = standings.filter(([, standing]) => !standing.well);
     const up = standings.filter(([, standing]) => standing.serving).length;
     realServers += standings.length;
@@ -78,12 +81,12 @@ export function summaryOf(facts: StatusFacts) {
     pools[name] = {
       vip: pool.vip,
       revision,
-      well: missing.length + silent.length + sick.length === 0,
+      well: missing.length + local.length + sick.length + notices.length === 0,
       serving: up,
       realServers: standings.length,
       missing,
     };
-    for (const reason of [...missing, ...silent]) unwell.push({ pool: name, reason });
+    for (const reason of [...missing, ...local, ...notices]) unwell.push({ pool: name, reason });
     for (const [realServer, { reason }] of sick) unwell.push({ pool: name, realServer, reason });
   }
   let destinations = 0;
@@ -110,8 +113,8 @@ export function detailOf(name: string, facts: StatusFacts) {
   return {
     revision,
     well:
-      missing.length + silentPorts(pool, facts).length === 0 &&
-      [...(facts.standings.get(name) ?? [])].every(([, { well }]) => well),
+      missing.length + localProblems(pool, facts).length + noticesOf(name, facts).length === 0 &&
+      [...(facts.standings.get(name)?.realServers ?? [])].every(([, { well }]) => well),
     missing,
     vip: {
       address: pool.vip,
@@ -120,7 +123,7 @@ export function detailOf(name: string, facts: StatusFacts) {
       interface: held?.interface ?? null,
       reason: facts.blocked.get(pool.vip) ?? vipWords(held, facts),
     },
-    ports: Object.fromEntries(Object.keys(pool.ports).map((key) => [key, portDetail(pool, key, facts)])),
+    ports: Object.fromEntries(Object.keys(pool.ports).map((key) => [key, portDetail(name, pool, key, facts)])),
     realServers: Object.fromEntries(
       Object.keys(pool.realServers).map((rs) => [rs, realServerDetail(name, pool, rs, drains, facts)]),
     ),
@@ -138,33 +141,42 @@ function vipWords(held: Address | undefined, facts: StatusFacts): string {
   return facts.manageVip ? 'about to be taken' : 'not on this host: its owner (manageVip is false) has it elsewhere';
 }
 
-function portDetail(pool: Pool, key: string, facts: StatusFacts) {
-  const port = pool.ports[key];
-  const id = serviceId(pool.vip, key);
+function portDetail(name: string, pool: Pool, portKey: string, facts: StatusFacts) {
+  const port = pool.ports[portKey];
+  const id = serviceId(pool.vip, portKey);
   const service = facts.services.get(serviceKey(id));
   if (port?.policy !== 'director')
-    return { desired: port, actual: service ? { ...service.config, destinations: service.destinations.length } : null };
-  const listening = facts.listening.get(serviceKey(id)) ?? null;
+    return {
+      desired: port,
+      actual: service ? { ...service.config, destinations: service.destinations.length } : null,
+      reason: facts.standings.get(name)?.ports.get(portKey)?.notice ?? 'balanced over the real servers',
+    };
+  const key = serviceKey(id);
+  const listening = facts.listening.get(key) ?? null;
+  const accepting = facts.connections.has(key) ? facts.connections.get(key) === undefined : null;
   const reason =
-    listening === false
-      ? silentWords(id)
-      : `stays on this host${listening ? `: something listens on port ${id.port}` : ''}`;
-  return { desired: port, actual: { listening, service: service !== undefined }, reason };
+    localPortProblem(id, facts) ?? `stays on this host${listening ? `: something listens on port ${id.port}` : ''}`;
+  return { desired: port, actual: { listening, accepting, service: service !== undefined }, reason };
 }
 
-function silentWords({ vip, port, protocol }: ServiceId): string {
-  return `port ${port}/${protocol} stays on this host, and nothing listens on ${vip} or the wildcard there: start the program that answers it`;
+/** What holds of whole ports: a limit, or a fallback. */
+function noticesOf(name: string, facts: Pick<StatusFacts, 'standings'>): string[] {
+  const ports = facts.standings.get(name)?.ports ?? new Map();
+  return [...ports].flatMap(([key, { notice }]) => (notice === undefined ? [] : [`${key}: ${notice}`]));
 }
 
 /** What is wrong with the ports that stay on the director. */
-function silentPorts(pool: Pool, facts: Pick<StatusFacts, 'listening'>): string[] {
-  const ids = Object.keys(pool.ports).map((key) => serviceId(pool.vip, key));
-  return ids.filter((id) => facts.listening.get(serviceKey(id)) === false).map(silentWords);
+function localProblems(pool: Pool, facts: LocalPorts): string[] {
+  return Object.entries(pool.ports).flatMap(([key, { policy }]) => {
+    const problem = policy === 'director' ? localPortProblem(serviceId(pool.vip, key), facts) : undefined;
+    return problem === undefined ? [] : [problem];
+  });
 }
 
 function realServerDetail(poolName: string, pool: Pool, name: string, drains: Drain[], facts: StatusFacts) {
   const server = pool.realServers[name];
-  const standing = facts.standings.get(poolName)?.get(name);
+  const standings = facts.standings.get(poolName);
+  const standing = standings?.realServers.get(name);
   const agent = facts.agents.get(name);
   const drain = drains.find((d) => d.realServer === name && d.address === server?.address && d.vip === pool.vip);
   const said = agent?.report.vips[pool.vip];
@@ -199,10 +211,57 @@ function realServerDetail(poolName: string, pool: Pool, name: string, drains: Dr
           }
         : null,
       vip: said ?? null,
+      probes: server ? probesOf(pool, server.address, facts) : {},
+      warnings: agent ? warningsOf(agent, said?.warnings ?? [], facts) : [],
     },
+    ports: Object.fromEntries(
+      [...(standings?.ports ?? [])].flatMap(([key, { members }]) => {
+        const at = members.get(name);
+        return at ? [[key, at]] : [];
+      }),
+    ),
     actual,
     ...(drain && { drain: drainDetail(drain, facts) }),
   };
+}
+
+/** What the director's probes came to, by balanced port. */
+function probesOf(pool: Pool, address: string, facts: StatusFacts) {
+  return Object.fromEntries(
+    Object.entries(pool.ports).flatMap(([key, port]) => {
+      if (port.policy !== 'real-servers') return [];
+      const check = checkOf(pool, key, port);
+      const finding = check && facts.findings.get(targetKey(targetOf(pool.vip, address, key, check)));
+      if (!finding) return [];
+      const { certificateExpires, ...health } = finding.health;
+      const expires = certificateExpires === undefined ? {} : { certificateExpires: isoTime(certificateExpires) };
+      return [[key, { ...health, since: isoTime(finding.at), ...expires }]];
+    }),
+  );
+}
+
+const isoTime = (ms: number) => new Date(ms).toISOString();
+
+const clockWarningMs = 2000;
+
+/** What may go wrong one day; takes nothing out of service. */
+function warningsOf(
+  { report, lastReport }: { report: Report; lastReport: number | null },
+  said: string[],
+  facts: StatusFacts,
+) {
+  const warnings = [...said];
+  const { mtu, clock } = report;
+  if (mtu !== undefined && facts.mtu !== undefined && mtu !== facts.mtu)
+    warnings.push(
+      `its interface has an MTU of ${mtu}, the director's ${facts.mtu}: give both the same, or large requests are lost`,
+    );
+  const skew = clock !== undefined && lastReport !== null ? clock - lastReport : 0;
+  if (Math.abs(skew) > clockWarningMs)
+    warnings.push(
+      `its clock is ${Math.round(Math.abs(skew) / 1000)} s ${skew > 0 ? 'ahead of' : 'behind'} the director's: certificates and logs go by it; run a time service on both`,
+    );
+  return warnings;
 }
 
 function drainDetail(drain: Drain, facts: StatusFacts) {

@@ -1,6 +1,6 @@
-import { familyOf, withPort } from './address.ts';
+import { familyOf, hostPrefix, withPort } from './address.ts';
 import type { Destination, ServiceConfig, ServiceId } from './kernel-state.ts';
-import { serviceKey } from './kernel-state.ts';
+import { routeKey, serviceKey } from './kernel-state.ts';
 
 /** One change of this host's kernel, as data. Applying one twice is the same as once. */
 export type Step =
@@ -11,6 +11,7 @@ export type Step =
   | { op: 'add-address'; address: string; prefix: number; interface: string; role: AddressRole }
   | { op: 'delete-address'; address: string; prefix: number; interface: string }
   | { op: 'announce'; address: string; interface: string }
+  | { op: 'add-route' | 'delete-route'; address: string; interface: string }
   | { op: 'set-sysctl'; key: string; value: string };
 
 /** A director's VIP is defended on the wire (IPv6: DAD); a real server's is silent (nodad). Both are never a source address. */
@@ -43,6 +44,11 @@ export function commandOf(step: Step): string {
       return familyOf(step.address) === 'ipv4'
         ? `arping -U -c 3 -I ${step.interface} ${step.address}`
         : `ndsend ${step.address} ${step.interface}`;
+    case 'add-route':
+    case 'delete-route': {
+      const verb = step.op === 'add-route' ? 'add' : 'del';
+      return `ip ${familyFlag(step.address)}route ${verb} ${step.address}/${hostPrefix(step.address)} dev ${step.interface} scope link`;
+    }
     case 'set-sysctl':
       return `sysctl -w ${step.key}=${step.value}`;
   }
@@ -51,7 +57,8 @@ export function commandOf(step: Step): string {
 /** What the step touches, for grouping failures: a service key, an address or a sysctl. */
 export function subjectOf(step: Step): string {
   if ('service' in step) return serviceKey(step.service);
-  return step.op === 'set-sysctl' ? step.key : step.address;
+  if (step.op === 'set-sysctl') return step.key;
+  return step.op === 'add-route' || step.op === 'delete-route' ? routeKey(step) : step.address;
 }
 
 // "local" and "bypass" destinations are never made by hand; ipvsadm has no flag for them.

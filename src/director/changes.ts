@@ -1,4 +1,5 @@
 import { commandOf, type Step, subjectOf } from '../core/steps.ts';
+import type { Standing } from '../core/weight.ts';
 import type { StepFailure } from '../kernel/kernel.ts';
 import type { Events } from '../store/events.ts';
 import type { Pass } from './reconcile.ts';
@@ -6,19 +7,24 @@ import type { Pass } from './reconcile.ts';
 /** Most events that one pass makes of one kind; the rest is counted in one more. */
 const most = 20;
 
-/** Tells what differs between two passes: real servers that came or went, refused steps, drains that ended. */
+/**
+ * Tells what differs between two passes: real servers that came or went, refused steps, drains that ended. Of real servers
+ * only when the later one is settled.
+ */
 export function reportChanges(events: Events, before: Pass | undefined, after: Pass): void {
   if (!before) return;
   const lines: Parameters<Events['add']>[] = [];
-  for (const [pool, standings] of after.standings)
-    for (const [name, now] of standings) {
-      const was = before.standings.get(pool)?.get(name);
-      if (was?.serving === now.serving && was.reason === now.reason) continue;
-      const words = now.serving
-        ? `${name} of ${pool} takes traffic with weight ${now.weight}`
-        : `${name} of ${pool} takes no new traffic: ${now.reason}`;
-      lines.push([now.serving ? 'real-server-in' : 'real-server-out', words, { pool, realServer: name }]);
+  for (const [pool, { realServers, ports }] of after.settled ? after.standings : []) {
+    const old = before.standings.get(pool);
+    for (const [name, now] of realServers) {
+      const line = standingWords(`${name} of ${pool}`, old?.realServers.get(name), now);
+      if (line) lines.push([...line, { pool, realServer: name }]);
     }
+    for (const [port, { notice }] of ports) {
+      const was = old?.ports.get(port)?.notice;
+      if (notice !== was) lines.push(['pool-notice', `${port} of ${pool}: ${notice ?? `no longer: ${was}`}`, { pool }]);
+    }
+  }
   const ended = before.state.drains.filter(
     (drain) =>
       !drain.done &&
@@ -71,6 +77,19 @@ function addSome(events: Events, lines: Parameters<Events['add']>[]): void {
     if (count <= most) events.add(...line);
   }
   for (const [type, count] of counts) if (count > most) events.add(type, `and ${count - most} more like this`);
+}
+
+/** What is news of one real server: its cause while it is out, not while it serves and all is well. */
+function standingWords(who: string, was: Standing | undefined, now: Standing): [string, string] | undefined {
+  if (!now.serving && (was?.serving !== false || was.reason !== now.reason))
+    return ['real-server-out', `${who} takes no new traffic: ${now.reason}`];
+  if (!now.serving) return undefined;
+  if (!was?.serving) return ['real-server-in', `${who} takes traffic: ${now.reason}`];
+  if (now.well !== was.well)
+    return now.well
+      ? ['real-server-well', `${who} is well again: ${now.reason}`]
+      : ['real-server-unwell', `${who} takes traffic, but needs a look: ${now.reason}`];
+  return undefined;
 }
 
 const words = ({ step, message }: StepFailure) => `${commandOf(step)}: ${message}`;

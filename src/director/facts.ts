@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { sysctlName } from '../core/director.ts';
+import { ipvsSysctls } from '../core/ipvs-sysctls.ts';
 import type { ActualAddress, Link, Services } from '../core/kernel-state.ts';
 import type { Actual } from '../core/plan.ts';
 import type { Kernel } from '../kernel/kernel.ts';
@@ -18,7 +19,12 @@ export async function lookAt(kernel: Kernel, interfaceName: string, ledgerSysctl
   const addresses = kernel.addresses();
   const links = kernel.links();
   const services = await kernel.services();
-  const keys = new Set([...ledgerSysctls, `net.ipv6.conf.${sysctlName(interfaceName)}.ndisc_notify`]);
+  const keys = new Set([
+    ...ledgerSysctls,
+    `net.ipv6.conf.${sysctlName(interfaceName)}.ndisc_notify`,
+    ...ipvsSysctls.map(({ key }) => key),
+  ]);
   const sysctls = new Map([...keys].map((key) => [key, kernel.sysctl(key)]));
-  return { services, addresses, links, sysctls, tookMs: performance.now() - began };
+  // The director makes no routes.
+  return { services, addresses, links, sysctls, routes: [], tookMs: performance.now() - began };
 }

@@ -1,15 +1,18 @@
 import { performance } from 'node:perf_hooks';
 import { isDeepStrictEqual } from 'node:util';
 import type { Agents } from '../core/agents.ts';
-import { type Desired, type DirectorFacts, desiredDirector, standingsOf } from '../core/director.ts';
+import { type Desired, type DirectorFacts, desiredDirector } from '../core/director.ts';
 import { advanceDrains, type DrainWatch, straysOf } from '../core/drains.ts';
-import type { ServiceId } from '../core/kernel-state.ts';
+import type { Finding } from '../core/health.ts';
+import { type ServiceId, serviceId, serviceKey } from '../core/kernel-state.ts';
 import { nextLedger } from '../core/ledger.ts';
+import type { LocalPorts } from '../core/local-ports.ts';
 import { plan } from '../core/plan.ts';
 import { defaultDrainMs, replacePools } from '../core/pools.ts';
+import { nextTenures, type Standings, standingsOf, tenureKey } from '../core/standings.ts';
 import { poolsOf, type State } from '../core/state.ts';
 import { commandOf, type Step } from '../core/steps.ts';
-import type { Standing } from '../core/weight.ts';
+import { type Target, targetKey, targetsOf } from '../core/targets.ts';
 import type { Kernel, StepFailure } from '../kernel/kernel.ts';
 import { createSignal, type Loop, type Signal, startLoop } from '../loop.ts';
 import type { Pools } from '../schema.ts';
@@ -17,6 +20,8 @@ import type { Document } from '../store/document.ts';
 import type { Events } from '../store/events.ts';
 import { reportChanges, reportDrift } from './changes.ts';
 import { type Look, lookAt } from './facts.ts';
+import type { HealthSource } from './health.ts';
+import { type Connect, startLocalChecks } from './local-check.ts';
 import { type Blocked, createVipGuard } from './vips.ts';
 
 /** What the last pass found and did: all that status is made from. */
@@ -27,13 +32,16 @@ export interface Pass {
   reconciledRevision: number;
   state: State;
   look: Look;
-  /** By pool, then by real server. */
-  standings: Map<string, Map<string, Standing>>;
+  standings: Standings;
+  /** What the probes had come to. */
+  findings: ReadonlyMap<string, Finding>;
   /** VIPs that are not taken, and why. */
   blocked: Blocked;
   failures: readonly StepFailure[];
-  /** Whether something listens on the ports that stay on this host, by service key. */
-  listening: Map<string, boolean>;
+  /** Whether something listens here, by service key: ports that stay on this host, and those where it is a real server. */
+  listening: ReadonlyMap<string, boolean>;
+  /** How the last connection to a port that stays on this host ended; see {@link LocalPorts}. */
+  connections: LocalPorts['connections'];
   settled: boolean;
   /** Steps wait for the first round of reports after the start. */
   held: boolean;
@@ -56,6 +64,9 @@ export interface DirectorOptions {
   kernel: Kernel;
   state: Document<State>;
   agents: () => Agents;
+  health: HealthSource;
+  /** To the ports that stay on this host. */
+  connect: Connect;
   events: Events;
   interface: string;
   manageVip: boolean;
@@ -76,30 +87,73 @@ export function startDirector(options: DirectorOptions): Director {
   const steady = () => performance.now();
   const started = steady();
   const guard = createVipGuard(kernel, options.interface, events, steady);
+  const localChecks = startLocalChecks({ connect: options.connect, events, changed: () => wake() });
   const watches = new Map<string, DrainWatch>();
   const passed = createSignal();
   let last: Pass | undefined;
+  /** Those that events have told of. */
+  let told: Standings = new Map();
   let error: Error | undefined;
   let tried = '';
   let carrier: boolean | undefined;
   let fullLookAt = 0;
   let woken = false;
+  /** Since when they serve, by tenure key; and those that a pass has judged. */
+  let tenures: ReadonlyMap<string, number> = new Map();
+  let looked: ReadonlySet<string> = new Set();
 
-  const facts = (pools: Pools, drains: State['drains'], look: Look): DirectorFacts => ({
-    pools,
-    drains,
-    agents: options.agents(),
-    interface: options.interface,
-    manageVip: options.manageVip,
-    conflicts: guard.conflicts,
-    localAddresses: new Set(look.addresses.map(({ address }) => address)),
-  });
+  const facts = (pools: Pools, drains: State['drains'], look: Look): DirectorFacts => {
+    const localAddresses = new Set(look.addresses.map(({ address }) => address));
+    return {
+      pools,
+      drains,
+      agents: options.agents(),
+      findings: options.health.findings(),
+      proberProblem: options.health.problem(),
+      listening: listeningFor(pools, localAddresses),
+      localAddresses,
+      tenures: tenuresOf(pools, look),
+      now: Date.now(),
+      interface: options.interface,
+      manageVip: options.manageVip,
+      conflicts: guard.conflicts,
+    };
+  };
 
-  const isSettled = (pools: Pools): boolean => {
+  /** What serves; of a member that is new here, what the kernel says: it may have served before this start. */
+  const tenuresOf = (pools: Pools, look: Look): Map<string, number> => {
+    const known = new Map(tenures);
+    for (const pool of Object.values(pools))
+      for (const key of Object.keys(pool.ports)) {
+        const service = look.services.get(serviceKey(serviceId(pool.vip, key)));
+        for (const { address, weight } of service?.destinations ?? []) {
+          const at = tenureKey(pool.vip, key, address);
+          if (weight > 0 && !looked.has(at)) known.set(at, 0);
+        }
+      }
+    return known;
+  };
+
+  const listeningFor = (pools: Pools, localAddresses: ReadonlySet<string>): Map<string, boolean> => {
+    const ids = new Map<string, ServiceId>();
+    for (const { vip, ports, realServers } of Object.values(pools)) {
+      const isMember = Object.values(realServers).some(({ address }) => localAddresses.has(address));
+      for (const [key, { policy }] of Object.entries(ports)) {
+        const id = serviceId(vip, key);
+        if (policy === 'director' || isMember) ids.set(serviceKey(id), id);
+      }
+    }
+    return new Map([...ids].map(([key, { vip, port, protocol }]) => [key, kernel.listeners(vip, protocol).has(port)]));
+  };
+
+  const isSettled = ({ pools, localAddresses }: DirectorFacts): boolean => {
     if (last?.settled || steady() - started > roundMs) return true;
-    const agents = options.agents();
-    return Object.values(pools).every((pool) =>
-      Object.keys(pool.realServers).every((name) => typeof agents.get(name)?.lastReport === 'number'),
+    const [agents, findings] = [options.agents(), options.health.findings()];
+    const isProbed = (target: Target) => (findings.get(targetKey(target))?.health.verdict ?? 'unknown') !== 'unknown';
+    return (
+      Object.values(pools).every((pool) =>
+        Object.keys(pool.realServers).every((name) => typeof agents.get(name)?.lastReport === 'number'),
+      ) && targetsOf(pools, localAddresses).every(isProbed)
     );
   };
 
@@ -112,8 +166,13 @@ export function startDirector(options: DirectorOptions): Director {
     await endDrains(look);
     const asked = vipsOf(state.get());
     const blocked = await guard.check(options.manageVip ? asked : [], look);
-    const { now, known, desired } = await prepare(look, blocked, asked);
-    const settled = isSettled(known.pools);
+    await tellProbers(look);
+    const { now, known, standings, desired } = await prepare(look, blocked, asked);
+    options.health.set(targetsOf(known.pools, known.localAddresses));
+    const connections = localChecks.follow(known.pools, { ...look, ...known });
+    tenures = nextTenures(known.pools, standings, known);
+    looked = judged(known.pools);
+    const settled = isSettled(known);
     const steps = plan(desired, look, now.ledger, { role: 'director', settled });
     const held = !settled && plan(desired, look, now.ledger, { role: 'director', settled: true }).length > steps.length;
     const failures = await apply([...steps, ...announcements(desired, look)]);
@@ -125,14 +184,18 @@ export function startDirector(options: DirectorOptions): Director {
           : Math.min(last?.reconciledRevision ?? 0, now.revision),
       state: now,
       look,
-      standings: new Map(Object.entries(known.pools).map(([name, pool]) => [name, standingsOf(name, pool, known)])),
+      standings,
+      findings: known.findings,
       blocked,
       failures,
-      listening: listeningOn(desired.localPorts),
+      listening: known.listening,
+      connections,
       settled,
       held,
     };
-    reportChanges(events, last, done);
+    // What a start has not settled yet is no news: agents and probes have had no time to speak.
+    reportChanges(events, last && { ...last, standings: told }, done);
+    if (settled || !last) told = standings;
     if (last && last.failures.length === 0 && sameInputs(last, done)) reportDrift(events, steps, failures);
     last = done;
     error = undefined;
@@ -151,8 +214,14 @@ export function startDirector(options: DirectorOptions): Director {
     );
   };
 
-  const listeningOn = (ids: Iterable<[string, ServiceId]>): Map<string, boolean> =>
-    new Map([...ids].map(([key, { vip, port, protocol }]) => [key, kernel.listeners(vip, protocol).has(port)]));
+  /** Agents are told where probes come from; the interface may have come only now. */
+  const tellProbers = async (look: Look): Promise<void> => {
+    const link = look.links.find(({ name }) => name === options.interface);
+    if (!link) return;
+    const probers = options.health.probers(link.mac);
+    if (!isDeepStrictEqual(probers, state.get().probers))
+      await state.change((now) => ({ ...now, revision: now.revision + 1, probers }));
+  };
 
   const endDrains = async (look: Look): Promise<void> => {
     const { drains } = state.get();
@@ -169,13 +238,14 @@ export function startDirector(options: DirectorOptions): Director {
     for (;;) {
       const now = state.get();
       const known = facts(poolsOf(now), now.drains, look);
-      const all = desiredDirector(known);
+      const standings = standingsOf(known.pools, known.drains, known);
+      const all = desiredDirector(known, standings);
       // Put since the LAN was asked: this change has woken the next pass, which asks.
       for (const vip of all.addresses.keys())
         if (!asked.has(vip)) blocked.set(vip, `it is about to be asked whether another host has ${vip}`);
       const desired = withoutBlocked(all, blocked);
       const ledger = nextLedger(now.ledger, desired, look, kernel.bootId());
-      if (ledger === now.ledger) return { now, known, desired };
+      if (ledger === now.ledger) return { now, known, standings, desired };
       const strays = straysOf(now.ledger, ledger, desired, now, {
         deadline: Date.now() + defaultDrainMs,
         drainMs: defaultDrainMs,
@@ -229,7 +299,8 @@ export function startDirector(options: DirectorOptions): Director {
       const look = await lookAt(kernel, options.interface, Object.keys(state.get().ledger.sysctls));
       const now = state.get();
       const next = replacePools(now, pools, Date.now());
-      const desired = desiredDirector(facts(pools, next.drains, look));
+      const known = facts(pools, next.drains, look);
+      const desired = desiredDirector(known, standingsOf(pools, next.drains, known));
       return plan(desired, look, nextLedger(now.ledger, desired, look, kernel.bootId()), {
         role: 'director',
         settled: true,
@@ -238,9 +309,19 @@ export function startDirector(options: DirectorOptions): Director {
     stop: async () => {
       watch.close();
       await loop.stop();
+      localChecks.stop();
     },
   };
 }
+
+const judged = (pools: Pools) =>
+  new Set(
+    Object.values(pools).flatMap(({ vip, ports, realServers }) =>
+      Object.keys(ports).flatMap((key) =>
+        Object.values(realServers).map(({ address }) => tenureKey(vip, key, address)),
+      ),
+    ),
+  );
 
 const vipsOf = (state: State) => new Set(Object.values(state.pools).map(({ pool }) => pool.vip));
 

@@ -1,4 +1,12 @@
-import type { ActualAddress, Link, ServiceConfig, ServiceId, Services, Traffic } from '../core/kernel-state.ts';
+import type {
+  ActualAddress,
+  HostRoute,
+  Link,
+  ServiceConfig,
+  ServiceId,
+  Services,
+  Traffic,
+} from '../core/kernel-state.ts';
 import type { Step } from '../core/steps.ts';
 
 /** A step the kernel refused. */
@@ -20,6 +28,8 @@ export interface Kernel {
   links(): Link[];
   /** Default gateways of this host, both families. */
   gateways(): string[];
+  /** Unicast routes of the main table, both families. */
+  routes(): HostRoute[];
   /** Value of a sysctl such as net.ipv4.conf.all.arp_ignore, trimmed; undefined where the kernel has none. */
   sysctl(key: string): string | undefined;
   /**
@@ -29,8 +39,8 @@ export interface Kernel {
   apply(steps: readonly Step[]): Promise<StepFailure[]>;
   /** Ethernet address of another host that answers for `address` on `interface` (ARP probe, RFC 5227; IPv6: RFC 4861), or undefined. */
   whoHas(address: string, interfaceName: string): Promise<string | undefined>;
-  /** Ports of `protocol` with a listener that takes packets to `address` (bound to it or to the wildcard), by sock_diag. */
-  listeners(address: string, protocol: 'tcp' | 'udp'): Set<number>;
+  /** Ports of `protocol` with a listener that takes packets to `address`, and what it is bound to, by sock_diag. */
+  listeners(address: string, protocol: 'tcp' | 'udp'): Map<number, 'address' | 'wildcard'>;
   /** Calls back (coalesced, within some ms) after addresses or links changed. */
   watch(changed: () => void): { close(): void };
   /** Changes with every boot and with every network namespace: what was set before is gone when it differs. */

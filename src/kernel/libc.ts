@@ -8,11 +8,17 @@ const bindCall = libc.func('int bind(int fd, const void *address, uint32_t lengt
 const setsockoptCall = libc.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)');
 const sendCall = libc.func('intptr_t send(int fd, const void *bytes, size_t length, int flags)');
 const recvCall = libc.func('intptr_t recv(int fd, void *into, size_t length, int flags)');
+const connectCall = libc.func('int connect(int fd, const void *address, uint32_t length)');
+const getsockoptCall = libc.func('int getsockopt(int fd, int level, int name, void *value, void *length)');
+const fcntlCall = libc.func('int fcntl(int fd, int command, ...)');
 const closeCall = libc.func('int close(int fd)');
 
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const MSG_TRUNC = 0x20;
+const F_GETFL = 3;
+const F_SETFL = 4;
+const O_NONBLOCK = SOCK_NONBLOCK;
 
 /** The call's own result, or -errno where libc says -1. */
 const result = (value: number | bigint): number => (Number(value) < 0 ? -koffi.errno() : Number(value));
@@ -23,6 +29,22 @@ export const socket = (domain: number, type: number, protocol: number): number =
 
 /** bind(2) to a sockaddr. */
 export const bind = (fd: number, address: Uint8Array): number => result(bindCall(fd, address, address.length));
+
+/** connect(2) to a sockaddr. */
+export const connect = (fd: number, address: Uint8Array): number => result(connectCall(fd, address, address.length));
+
+/** getsockopt(2) of a 32-bit integer that is never below zero. */
+export function getsockopt(fd: number, level: number, name: number): number {
+  const value = new Int32Array(1);
+  const failed = result(getsockoptCall(fd, level, name, value, Uint32Array.of(value.byteLength)));
+  return failed < 0 ? failed : value[0]!;
+}
+
+/** Makes the socket's calls wait, by clearing O_NONBLOCK (fcntl(2)). */
+export function makeBlocking(fd: number): number {
+  const flags = result(fcntlCall(fd, F_GETFL));
+  return flags < 0 ? flags : result(fcntlCall(fd, F_SETFL, 'int', flags & ~O_NONBLOCK));
+}
 
 /** setsockopt(2). */
 export const setsockopt = (fd: number, level: number, name: number, value: Uint8Array): number =>
@@ -49,6 +71,21 @@ export function onReadable(fd: number, readable: () => void): { close(): void } 
   return handle;
 }
 
+/** Calls back once from the event loop when a connection that was begun has been made, or has failed. */
+export function onWritable(fd: number, writable: () => void): { close(): void } {
+  let open = true;
+  const close = () => {
+    if (open) handle.close();
+    open = false;
+  };
+  const handle = koffi.node.poll(fd, WRITABLE, () => {
+    close();
+    writable();
+  });
+  return { close };
+}
+
+const WRITABLE = { readable: false, writable: true, disconnect: false };
 const READABLE = { readable: true, writable: false, disconnect: false };
 
 /** Where a buffer's bytes lie, for a structure that points to it. The buffer must outlive the use. */

@@ -29,7 +29,12 @@ export interface Netlink {
    * One message for each of at most {@link BATCH} items, in one send; answers the refusals by index. An item that
    * `write` throws for is refused as EINVAL and not sent. When answers are lost the items are sent again.
    */
-  batch<T>(type: number, items: readonly T[], write: (to: Writer, item: T) => void): (Refusal | undefined)[];
+  batch<T>(
+    type: number,
+    items: readonly T[],
+    write: (to: Writer, item: T) => void,
+    flags?: number,
+  ): (Refusal | undefined)[];
   close(): void;
 }
 
@@ -113,7 +118,12 @@ export function netlinkOver(wire: Wire): Netlink {
     throw new KernelError('EAGAIN', `cannot ${request.doing}: it changed ${DUMP_ATTEMPTS} times while it was read`);
   }
 
-  function batch<T>(type: number, items: readonly T[], write: (to: Writer, item: T) => void): (Refusal | undefined)[] {
+  function batch<T>(
+    type: number,
+    items: readonly T[],
+    write: (to: Writer, item: T) => void,
+    flags = 0,
+  ): (Refusal | undefined)[] {
     const refusals: (Refusal | undefined)[] = items.map(() => undefined);
     const send = (from: number, to: number): void => {
       const sent: number[] = [];
@@ -121,7 +131,7 @@ export function netlinkOver(wire: Wire): Netlink {
       out.at = 0;
       for (let index = from; index < to; index++) {
         try {
-          start = put(type, 0, (into) => write(into, items[index]!));
+          start = put(type, flags, (into) => write(into, items[index]!));
           sent.push(index);
           refusals[index] = undefined;
         } catch (error) {
@@ -130,7 +140,7 @@ export function netlinkOver(wire: Wire): Netlink {
       }
       if (sent.length === 0) return;
       // A refusal always answers; only the last success needs to, to show that the kernel is through.
-      writeFlags(out, start, Flags.REQUEST | Flags.ACK);
+      writeFlags(out, start, Flags.REQUEST | Flags.ACK | flags);
       const first = (seq - sent.length + 1) >>> 0;
       try {
         exchange('apply a batch', first, (message) => {

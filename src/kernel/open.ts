@@ -38,6 +38,7 @@ export function openKernel(options: { ipvs?: boolean } = {}): Kernel {
       addresses: () => rtnetlink.readAddresses(routes),
       links: () => rtnetlink.readLinks(routes),
       gateways: () => rtnetlink.readDefaultGateways(routes),
+      routes: () => rtnetlink.readRoutes(routes),
       sysctl: readSysctl,
       apply: (steps) => applySteps(steps, { ipvs: ipvs.apply, other: (step) => applyOne(routes, step) }),
       whoHas: async (address, interfaceName) =>
@@ -64,7 +65,8 @@ function applyOne(routes: Netlink, step: OtherStep): void {
   if (step.op === 'add-address') rtnetlink.addAddress(routes, step, step.role);
   else if (step.op === 'delete-address') rtnetlink.deleteAddress(routes, step);
   else if (step.op === 'announce') announce(step.address, step.interface, rtnetlink.readLinks(routes));
-  else writeSysctl(step.key, step.value);
+  else if (step.op === 'set-sysctl') writeSysctl(step.key, step.value);
+  else (step.op === 'add-route' ? rtnetlink.addRoute : rtnetlink.deleteRoute)(routes, step);
 }
 
 const refuse = (): never => {

@@ -62,6 +62,27 @@ export function readGateways({ buffer, start, end }: Message): string[] | undefi
     : undefined;
 }
 
+/** A unicast route of the main table that names an interface, as far as plans need it. */
+export interface IndexedRoute {
+  destination: string;
+  prefix: number;
+  index: number;
+  /** By way of a gateway, and not on the network of the interface itself. */
+  gateway: boolean;
+}
+
+/** Reads a route (struct rtmsg); undefined for one that is not of the main table or has no interface. Throws KernelError EBADMSG. */
+export function readRoute({ buffer, start, end }: Message): IndexedRoute | undefined {
+  if (start + rt.RTMSG_BYTES > end) throw malformed('a short route');
+  const family = buffer[start]!;
+  const [prefix, table, type] = [buffer[start + 1]!, buffer[start + 4], buffer[start + 7]];
+  const { DST, OIF, TABLE, GATEWAY, VIA } = readAttributes(rt.RTA, buffer, start + rt.RTMSG_BYTES, end);
+  if ((family !== AF_INET && family !== AF_INET6) || type !== rt.RTN_UNICAST || OIF === undefined) return undefined;
+  if ((TABLE ?? table) !== rt.RT_TABLE_MAIN) return undefined;
+  const destination = DST ? addressText(DST, family) : family === AF_INET ? '0.0.0.0' : '::';
+  return { destination, prefix, index: OIF, gateway: GATEWAY !== undefined || VIA !== undefined };
+}
+
 type Route = Values<typeof rt.RTA>;
 
 function gatewayOf({ GATEWAY, VIA }: Route, family: number): string[] {

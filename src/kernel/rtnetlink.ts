@@ -1,12 +1,13 @@
 import { FlagsNew } from 'netlink/dist/constants.js';
 import { familyOf, hostPrefix, isAddress, toBytes } from '../core/address.ts';
-import type { ActualAddress, Address, Link } from '../core/kernel-state.ts';
+import type { ActualAddress, Address, HostRoute, Link, Route } from '../core/kernel-state.ts';
 import type { AddressRole } from '../core/steps.ts';
 import { type Values, type Writer, writeAttributes, writeBytes } from './attributes.ts';
 import { KernelError } from './errors.ts';
+import type { Message } from './messages.ts';
 import type { Netlink } from './netlink.ts';
 import * as rt from './rt-attributes.ts';
-import { readAddress, readGateways, readLink } from './rt-decode.ts';
+import { readAddress, readGateways, readLink, readRoute } from './rt-decode.ts';
 import { AF_INET, AF_INET6 } from './socket-numbers.ts';
 
 /** Equivalent to `ip link show`. Throws KernelError. */
@@ -28,29 +29,69 @@ export function readAddresses(netlink: Netlink): ActualAddress[] {
 
 /** Gateways of the default routes in the main table, equivalent to `ip route show default`. Throws KernelError. */
 export function readDefaultGateways(netlink: Netlink): string[] {
-  const gateways = [AF_INET, AF_INET6].flatMap((family) => {
+  return [...new Set(dumpRoutes(netlink, readGateways).flat())];
+}
+
+/** Unicast routes of the main table, equivalent to `ip route show`; of one with several next hops none. Throws KernelError. */
+export function readRoutes(netlink: Netlink): HostRoute[] {
+  const names = new Map(readLinks(netlink).map(({ index, name }) => [index, name]));
+  return dumpRoutes(netlink, readRoute).flatMap(({ index, ...route }) => {
+    const name = names.get(index);
+    return name === undefined ? [] : [{ ...route, interface: name }];
+  });
+}
+
+function dumpRoutes<T>(netlink: Netlink, read: (message: Message) => T | undefined): T[] {
+  return [AF_INET, AF_INET6].flatMap((family) => {
     const write = (to: Writer) => {
       writeBytes(to, Uint8Array.of(family, 0, 0, 0, rt.RT_TABLE_MAIN, 0, 0, 0, 0, 0, 0, 0));
       writeAttributes(to, rt.RTA, { TABLE: rt.RT_TABLE_MAIN });
     };
     // A network without any route yet has no table (fib_frontend.c: "FIB table does not exist").
     return allowing(['ENOENT'], [], () =>
-      netlink.dump({ doing: 'read the routes', type: rt.RTM.GETROUTE, write }, readGateways),
+      netlink.dump({ doing: 'read the routes', type: rt.RTM.GETROUTE, write }, read),
     );
   });
-  return [...new Set(gateways.flat())];
 }
 
-/** Adds an address; one that is there stays as it is. Throws KernelError. */
-export function addAddress(netlink: Netlink, to: Address, role: AddressRole): void {
+/** Adds a route to one address on the network of an interface; one that is there stays. Throws KernelError. */
+export function addRoute(netlink: Netlink, route: Route): void {
+  const doing = `add a route to ${route.address} on ${route.interface}`;
+  const index = indexOf(netlink, { ...route, prefix: hostPrefix(route.address) }, doing);
+  if (index === undefined) throw new KernelError('ENODEV', `cannot ${doing}: there is no such interface`);
+  const flags = FlagsNew.CREATE | FlagsNew.EXCL;
+  const write = (out: Writer) => writeRoute(out, route.address, index);
+  allowing(['EEXIST'], [], () => netlink.ask({ doing, type: rt.RTM.NEWROUTE, flags, write }));
+}
+
+/** Removes such a route; success when it is gone already, and its interface too. Throws KernelError. */
+export function deleteRoute(netlink: Netlink, route: Route): void {
+  const doing = `delete the route to ${route.address} on ${route.interface}`;
+  const index = indexOf(netlink, { ...route, prefix: hostPrefix(route.address) }, doing);
+  if (index === undefined) return;
+  const write = (out: Writer) => writeRoute(out, route.address, index);
+  allowing(['ESRCH', 'ENODEV'], [], () => netlink.ask({ doing, type: rt.RTM.DELROUTE, write }));
+}
+
+/** struct rtmsg: family, prefix, source prefix, TOS, table, protocol, scope, type, flags. */
+function writeRoute(out: Writer, address: string, index: number): void {
+  const family = familyOf(address) === 'ipv4' ? AF_INET : AF_INET6;
+  const kind = [rt.RT_TABLE_MAIN, rt.RTPROT_STATIC, rt.RT_SCOPE_LINK, rt.RTN_UNICAST];
+  writeBytes(out, Uint8Array.of(family, hostPrefix(address), 0, 0, ...kind, 0, 0, 0, 0));
+  writeAttributes(out, rt.RTA, { DST: Buffer.from(toBytes(address)), OIF: index });
+}
+
+/** Adds an address; one that is there stays as it is. The prober's is a source, and silent. Throws KernelError. */
+export function addAddress(netlink: Netlink, to: Address, role: AddressRole | 'prober'): void {
   const doing = `add address ${to.address}/${to.prefix} to ${to.interface}`;
   const index = indexOf(netlink, to, doing);
   if (index === undefined) throw new KernelError('ENODEV', `cannot ${doing}: there is no such interface`);
   const ipv6 = familyOf(to.address) === 'ipv6';
-  const FLAGS = ipv6 && role === 'real-server' ? rt.IFA_F.NODAD : 0;
-  const write = (out: Writer) => writeAddress(out, index, to, ipv6 ? { FLAGS, CACHEINFO: neverASource() } : { FLAGS });
+  const FLAGS = ipv6 && role !== 'director' ? rt.IFA_F.NODAD : 0;
+  const lifetime = ipv6 && role !== 'prober' ? { CACHEINFO: neverASource() } : {};
+  const write = (out: Writer) => writeAddress(out, index, to, { FLAGS, ...lifetime });
   const off = `IPv6 is off there; try \`sysctl -w net.ipv6.conf.${to.interface.replaceAll('.', '/')}.disable_ipv6=0\``;
-  const advice = ipv6 ? { EACCES: off, EOPNOTSUPP: off } : {};
+  const advice = ipv6 ? { EACCES: off, ENOTSUP: off } : {};
   const flags = FlagsNew.CREATE | FlagsNew.EXCL;
   allowing(['EEXIST'], [], () => netlink.ask({ doing, type: rt.RTM.NEWADDR, flags, write, advice }));
 }

@@ -16,8 +16,15 @@ export interface Listener {
   v6only: boolean;
 }
 
-/** Ports on which a socket of this host takes packets to `address`, equivalent to `ss -ltn` or `ss -aun`. Throws KernelError. */
-export function readListeners(netlink: Netlink, address: string, protocol: Protocol): Set<number> {
+/**
+ * Ports on which a socket of this host takes packets to `address`, and whether one is bound to the address itself,
+ * equivalent to `ss -ltn` or `ss -aun`. Throws KernelError.
+ */
+export function readListeners(
+  netlink: Netlink,
+  address: string,
+  protocol: Protocol,
+): Map<number, 'address' | 'wildcard'> {
   const families = familyOf(address) === 'ipv4' ? [AF_INET, AF_INET6] : [AF_INET6];
   const all = families.flatMap((family) =>
     netlink.dump(
@@ -29,7 +36,11 @@ export function readListeners(netlink: Netlink, address: string, protocol: Proto
       readListener,
     ),
   );
-  return new Set(all.filter((listener) => takes(listener, address)).map(({ port }) => port));
+  const found = new Map<number, 'address' | 'wildcard'>();
+  for (const listener of all)
+    if (takes(listener, address) && found.get(listener.port) !== 'address')
+      found.set(listener.port, listener.address === address ? 'address' : 'wildcard');
+  return found;
 }
 
 /** Whether what comes to `address` comes to this socket. */

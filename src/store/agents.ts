@@ -60,4 +60,10 @@ export function createAgentRegistry(
 }
 
 /** The part of a report that weights depend on. */
-const weighty = ({ machineId, bootId, addresses, vips }: Report) => ({ machineId, bootId, addresses, vips });
+const weighty = ({ machineId, bootId, addresses, vips, leaving }: Report) => ({
+  machineId,
+  bootId,
+  addresses,
+  vips,
+  leaving,
+});

@@ -3,8 +3,9 @@ import { z } from 'zod';
 import type { AgentRecord } from '../core/agents.ts';
 import type { ForwardingMethod, Protocol, SchedulerBit } from '../core/kernel-state.ts';
 import { emptyState, type State } from '../core/state.ts';
-import { nameSchema, poolSchema, reportSchema } from '../schema.ts';
+import { eventSchema, nameSchema, poolSchema, reportSchema } from '../schema.ts';
 import { type Document, openDocument } from './document.ts';
+import type { KeptEvents } from './events.ts';
 
 const service = z.object({
   id: z.object({ vip: z.string(), port: z.number(), protocol: z.string() as z.ZodType<Protocol> }),
@@ -41,6 +42,7 @@ export const ledgerSchema = z.strictObject({
     z.object({ origin: z.enum(['made', 'adopted']), prefix: z.number(), interface: z.string() }),
   ),
   sysctls: z.record(z.string(), z.string()),
+  routes: z.record(z.string(), z.object({ address: z.string(), interface: z.string() })).default({}),
 });
 
 const stateSchema = z.strictObject({
@@ -58,6 +60,7 @@ const stateSchema = z.strictObject({
       done: z.boolean(),
     }),
   ),
+  probers: z.array(z.string()).default([]),
   ledger: ledgerSchema,
 });
 
@@ -82,4 +85,13 @@ export const openAgents = (dir: string): Document<KnownAgents> =>
     version: 1,
     schema: z.strictObject({ agents: z.record(nameSchema, reportSchema) }),
     initial: { agents: {} },
+  });
+
+/** What happened last, so that it can be read after a restart: DIR/events.json. */
+export const openEvents = (dir: string): Document<KeptEvents> =>
+  openDocument<KeptEvents>({
+    path: join(dir, 'events.json'),
+    version: 1,
+    schema: z.strictObject({ events: z.array(eventSchema) }),
+    initial: { events: [] },
   });

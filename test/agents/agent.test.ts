@@ -33,6 +33,13 @@ async function createHost() {
   inHost('ip', 'link', 'set', 'lo', 'up');
   inHost('ip', 'addr', 'add', '192.0.2.11/24', 'dev', 'rs0');
   inHost('ip', 'link', 'set', 'rs0', 'up');
+  // The server that is balanced: it listens on all addresses.
+  const listen = "require('node:net').createServer().listen(80, '0.0.0.0', () => console.log('ready'))";
+  const [enterCommand = '', ...enterArgs] = enter;
+  const server = spawn(enterCommand, [...enterArgs, process.execPath, '-e', listen], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  await once(server.stdout, 'data');
   const look = () =>
     `${inHost('ip', '-o', 'addr', 'show')}\n${inHost('sh', '-c', 'grep . /proc/sys/net/ipv4/conf/*/arp_*')}`;
   return {
@@ -40,7 +47,10 @@ async function createHost() {
     inHost,
     look,
     hasVip: () => inHost('ip', '-o', 'addr', 'show', 'dev', 'lo').includes(`${vip}/32`),
-    holder,
+    stop: () => {
+      server.kill('SIGKILL');
+      holder.kill('SIGKILL');
+    },
   };
 }
 
@@ -58,7 +68,7 @@ async function eventually(condition: () => boolean, what: string, withinMs = pat
 
 async function whole(): Promise<void> {
   const host = await createHost();
-  t.teardown(() => host.holder.kill('SIGKILL'));
+  t.teardown(host.stop);
   const c = await startController(t);
   await c.api.listen({ host: '192.0.2.1', port: 0 });
   const { port } = c.api.server.address() as { port: number };

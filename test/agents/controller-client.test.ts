@@ -28,7 +28,7 @@ function client(t: Test, base: string, token?: string) {
 }
 
 const never = () => new AbortController().signal;
-const desired = { revision: 4, vips: [{ vip, address: '192.0.2.11', ports: ['80/tcp'] }] };
+const desired = { revision: 4, vips: [{ vip, address: '192.0.2.11', ports: ['80/tcp'] }], probers: [] };
 
 t.test('it speaks with the real API: desired by revision, and reports', async (t) => {
   const c = await startController(t);

@@ -63,6 +63,7 @@ function createHost(
       const desired: AgentDesired = {
         revision: ++revision,
         vips: vips.map((vip) => ({ vip, address, ports: ['80/tcp'] })),
+        probers: [],
       };
       await host.memory.change((now) => ({ ...now, desired }));
       return host.pass();
@@ -85,7 +86,8 @@ t.test('ARP is suppressed before the VIP is added, and the report says what the 
   const host = createHost(t);
   const pass = await host.want([vip]);
   t.strictSame(host.done(), [...suppressed, `ip addr add ${vip}/32 dev lo`]);
-  t.strictSame(pass.vips, { [vip]: { present: true, suppressed: true } });
+  t.strictSame(pass.vips, { [vip]: { present: true, suppressed: true, listening: { '80/tcp': 'nothing' } } });
+  t.equal(pass.mtu, 1500);
   t.strictSame(pass.problems, []);
   t.equal(pass.revision, 1);
   t.strictSame(pass.addresses, [rip, '2001:db8::11'], 'its own addresses, not those on lo');
@@ -122,7 +124,7 @@ t.test('an IPv6 VIP needs no suppression: it is added without DAD and never chos
   const host = createHost(t);
   const pass = await host.want(['2001:db8::100'], '2001:db8::11');
   t.strictSame(host.done(), ['ip -6 addr add 2001:db8::100/128 dev lo nodad preferred_lft 0']);
-  t.strictSame(pass.vips, { '2001:db8::100': { present: true, suppressed: true } });
+  t.match(pass.vips, { '2001:db8::100': { present: true, suppressed: true } });
 });
 
 t.test("the interface is the one that carries the real server's address, or the configured one", async (t) => {
@@ -318,7 +320,7 @@ t.test('when a sysctl cannot be set, the VIP is not added, and the report says w
   });
   t.match(pass.problems, [/EROFS/]);
   host.kernel.refuse = () => undefined;
-  t.strictSame((await host.pass()).vips, { [vip]: { present: true, suppressed: true } });
+  t.match((await host.pass()).vips, { [vip]: { present: true, suppressed: true } });
 });
 
 t.test('when the VIP cannot be removed, the suppression is not lifted', async (t) => {
@@ -350,7 +352,10 @@ t.test('a teardown that is refused says what is left, and can be run again', asy
 
 t.test('what cannot be remembered is not done', async (t) => {
   const host = createHost(t);
-  await host.memory.change((now) => ({ ...now, desired: { revision: 1, vips: [{ vip, address: rip, ports: [] }] } }));
+  await host.memory.change((now) => ({
+    ...now,
+    desired: { revision: 1, vips: [{ vip, address: rip, ports: [] }], probers: [] },
+  }));
   renameSync(host.dir, `${host.dir}.away`);
   writeFileSync(host.dir, 'no folder any more');
   await t.rejects(host.pass(), { code: 'STATE_NOT_SAVED' });
@@ -413,6 +418,7 @@ holds(
         const desired = {
           revision: 1,
           vips: of.map((vip) => ({ vip, address: v4 ? rip : '2001:db8::11', ports: [] })),
+          probers: [],
         };
         await host.memory.change((now) => ({ ...now, desired }));
         const pass = await host.pass().catch((error: Error) => {

@@ -7,9 +7,19 @@ import { folder } from '../api/site.ts';
 t.test('the agent remembers over restarts what it was told and what the host had', async (t) => {
   const dir = folder(t);
   const fresh = openMemory(dir);
-  t.strictSame(fresh.get().desired, { revision: 0, vips: [] });
-  const desired = { revision: 7, vips: [{ vip: '192.0.2.100', address: '192.0.2.11', ports: ['80/tcp'] }] };
-  const ledger = { boot: 'b', services: {}, addresses: {}, sysctls: { 'net.ipv4.conf.all.arp_ignore': '0' } };
+  t.strictSame(fresh.get().desired, { revision: 0, vips: [], probers: [] });
+  const desired = {
+    revision: 7,
+    vips: [{ vip: '192.0.2.100', address: '192.0.2.11', ports: ['80/tcp'] }],
+    probers: ['169.254.1.1'],
+  };
+  const ledger = {
+    boot: 'b',
+    services: {},
+    addresses: {},
+    sysctls: { 'net.ipv4.conf.all.arp_ignore': '0' },
+    routes: {},
+  };
   await fresh.change(() => ({ desired, ledger }));
   t.strictSame(openMemory(dir).get(), { desired, ledger });
   t.match(JSON.parse(readFileSync(join(dir, 'agent.json'), 'utf8')), { version: 1 });

@@ -68,8 +68,13 @@ function startRealServer(
   };
 }
 
-const createHostKernel = () =>
-  createFakeKernel(createWorld({ addresses: [addressOn('lo', '127.0.0.1', 8), addressOn('eth0', rip)], marks: [] }));
+/** A host whose server listens on all addresses. */
+function createHostKernel(): FakeKernel {
+  const addresses = [addressOn('lo', '127.0.0.1', 8), addressOn('eth0', rip)];
+  const kernel = createFakeKernel(createWorld({ addresses, marks: [] }));
+  kernel.listeners = () => new Map([[80, 'wildcard']]);
+  return kernel;
+}
 const hasVip = ({ world }: FakeKernel) => world.addresses.some((a) => a.address === vip && a.interface === 'lo');
 const said = ({ logged }: RealServer, words: string) => logged.some(({ message }) => message.includes(words));
 const weight = (c: Controller) =>
@@ -217,7 +222,7 @@ t.test('what the host refuses is reported, and heals', async (t) => {
   kernel.refuse = ({ op }) => (op === 'set-sysctl' ? 'EROFS' : undefined);
   const rs1 = startRealServer(t, { base: await c.listen(), kernel });
   await c.call('PUT', '/v1/pools/web', webPool());
-  const why = () => c.director.last()?.standings.get('web')?.get('rs1')?.reason ?? '';
+  const why = () => c.director.last()?.standings.get('web')?.realServers.get('rs1')?.reason ?? '';
   await c.when(() => why().includes('EROFS'));
   t.match(why(), /VIP 192\.0\.2\.100 is not on lo of rs1: sysctl -w .*EROFS/);
   t.ok(said(rs1, 'problems of this host'));
@@ -261,6 +266,6 @@ t.test('a disk that cannot be written is told by its name, and is no reason to t
 
 t.test('a report is cut to what the controller takes', async (t) => {
   const problems = Array.from({ length: 200 }, () => 'x'.repeat(1000));
-  const report = reportOf('m', 'b', { revision: 1, addresses: [rip], vips: {}, problems });
+  const report = reportOf('m', 'b', { revision: 1, addresses: [rip], vips: {}, problems, mtu: 1500 });
   t.ok(reportSchema.safeParse(report).success);
 });

@@ -19,8 +19,9 @@ t.test(
     t.strictSame((await c.call('GET', desired)).body, {
       revision: 3,
       vips: [{ vip, address: '192.0.2.11', ports: ['443/tcp', '80/tcp'] }],
+      probers: [],
     });
-    t.strictSame((await c.call('GET', '/v1/agents/stranger/desired')).body, { revision: 3, vips: [] });
+    t.strictSame((await c.call('GET', '/v1/agents/stranger/desired')).body, { revision: 3, vips: [], probers: [] });
   },
 );
 
@@ -101,7 +102,7 @@ t.test('addresses in a report count in whatever spelling', async (t) => {
   await c.call('PUT', '/v1/pools/web', { ...webPool(), vip: v6, realServers: { rs1: { address: '2001:db8::b' } } });
   const vips = { '2001:DB8:0::100': { present: true, suppressed: true } };
   await c.call('POST', report, { ...fitReport('rs1', '2001:0DB8::000B', []), vips });
-  await c.when(() => c.director.last()?.standings.get('web')?.get('rs1')?.serving ?? false);
+  await c.when(() => c.director.last()?.standings.get('web')?.realServers.get('rs1')?.serving ?? false);
 });
 
 t.test('another machine under a known name is refused and is an event, until the old one is forgotten', async (t) => {
@@ -127,7 +128,7 @@ t.test('a forgotten agent takes its real server out of service', async (t) => {
   const c = await startController(t);
   await c.call('PUT', '/v1/pools/web?waitMs=5000', webPool());
   c.attest('rs1', '192.0.2.11', [vip]);
-  const serving = () => c.director.last()?.standings.get('web')?.get('rs1')?.serving;
+  const serving = () => c.director.last()?.standings.get('web')?.realServers.get('rs1')?.serving;
   await c.when(() => serving() === true);
   t.equal((await c.call('DELETE', '/v1/agents/rs1')).status, 200);
   await c.when(() => serving() === false);

@@ -3,7 +3,7 @@ import t from 'tap';
 import { type Pools, poolSchema } from '../../src/schema.ts';
 import { poolsArb } from '../arbitraries.ts';
 import { holds } from '../property.ts';
-import { isProblem, startController, vip, webPool, whole } from './site.ts';
+import { isProblem, poolDefaults, startController, vip, webPool, whole } from './site.ts';
 
 const onEth0 = (address: string) => ({ address, interface: 'eth0' });
 
@@ -19,7 +19,7 @@ t.test('a new pool is answered with 201, its revision and ETag, and read back wi
   t.equal(read.headers.etag, '"1"');
   t.match(read.headers['content-type'], /^application\/json/);
   const realServers = { rs1: { address: '192.0.2.11', weight: 100, state: 'active' } };
-  t.strictSame(read.body, { ...webPool(), realServers });
+  t.strictSame(read.body, { ...webPool(), realServers, ...poolDefaults });
 });
 
 t.test('the same PUT again changes nothing: 200, the same revision and ETag, no event', async (t) => {
@@ -52,7 +52,7 @@ t.test('GET /v1/pools is the document that PUT /v1/pools takes back unchanged', 
   t.strictSame((await c.call('GET', '/v1/pools')).body, { revision: 0, pools: {} });
   await c.call('PUT', '/v1/pools/web', webPool());
   const { body } = await c.call('GET', '/v1/pools');
-  t.strictSame(body, { revision: 1, pools: { web: webPool() } });
+  t.strictSame(body, { revision: 1, pools: { web: { ...webPool(), ...poolDefaults } } });
   t.match(await c.call('PUT', '/v1/pools', body), { status: 200, body: { revision: 1 } });
 });
 
@@ -150,6 +150,7 @@ t.test('a merge patch changes what it names and keeps the rest; null removes', a
       rs1: { address: '192.0.2.11', weight: 5, state: 'active' },
       rs3: { address: '192.0.2.13', weight: 100, state: 'active' },
     },
+    ...poolDefaults,
   });
 });
 

@@ -75,21 +75,21 @@ t.test('all wrong fields are told at once', async (t) => {
   ]);
 });
 
-t.test('a check is refused with words that say so, at the pool and at a port', async (t) => {
+t.test('a wrong check is refused with words that say what would be right, at the pool and at a port', async (t) => {
   const c = await startController(t);
-  const check = { type: 'http', path: '/healthz', intervalMs: 1000, timeoutMs: 500, rise: 2, fall: 3 };
+  const check = { type: 'http', path: 'healthz' };
   const ports = (policy: string) => ({ ...webPool(), ports: { '80/tcp': { policy, check } } });
-  for (const [body, path] of [
-    [{ ...webPool(), check }, 'check'],
-    [ports('real-servers'), 'ports.80/tcp.check'],
-    [ports('director'), 'ports.80/tcp.check'],
+  for (const [body, path, words] of [
+    [{ ...webPool(), check }, 'check.path', /path begins with "\/"/],
+    [ports('real-servers'), 'ports.80/tcp.check.path', /path begins with "\/"/],
+    [ports('director'), 'ports.80/tcp.check', /is checked by looking for its listener; leave "check" out/],
   ] as const) {
     const answer = await c.call('PUT', url, body);
     isProblem(t, answer, 400, 'INVALID_REQUEST', path);
-    t.match(answer.body.detail, /checks are not part of this version yet; leave "check" out/);
+    t.match(answer.body.detail, words);
   }
   await c.call('PUT', url, webPool());
-  isProblem(t, await c.call('PATCH', url, { check }), 400, 'INVALID_REQUEST', 'check');
+  isProblem(t, await c.call('PATCH', url, { check }), 400, 'INVALID_REQUEST', 'check.path');
 });
 
 t.test('the same VIP, port and protocol in two pools is 409, and names the pool that has it', async (t) => {

@@ -13,8 +13,9 @@ import type { Report } from '../../src/schema.ts';
 import { type AgentRegistry, createAgentRegistry } from '../../src/store/agents.ts';
 import type { Document } from '../../src/store/document.ts';
 import { createEvents, type Events } from '../../src/store/events.ts';
-import { openAgents, openState } from '../../src/store/state.ts';
+import { openAgents, openEvents, openState } from '../../src/store/state.ts';
 import { createFakeKernel, type FakeKernel } from '../fake-kernel.ts';
+import { createFakeHealth, type FakeHealth } from '../health.ts';
 
 /** How long something may take on a busy machine before it counts as never. */
 export const patienceMs = 20_000;
@@ -39,6 +40,7 @@ export interface Controller {
   agents: AgentRegistry;
   events: Events;
   director: Director;
+  health: FakeHealth;
   call(method: string, url: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   /** An agent says that its host is fit for these VIPs. */
   attest(name: string, address: string, vips: string[], more?: Partial<Report>): void;
@@ -76,18 +78,33 @@ export async function startController(t: Test, options: ControllerOptions = {}):
   const log = pino({ level: 'silent' });
   const stateChanged = createSignal();
   const state = openState(dir, stateChanged.notify);
-  const events = createEvents(() => {}, Date.now, options.eventLimit);
+  const events = createEvents(openEvents(dir), () => {}, Date.now, options.eventLimit);
   const knownAgents = openAgents(dir);
   const agents = createAgentRegistry(knownAgents, events, () => director.wake());
   const waiters = countWaiters(stateChanged, events.added);
-  const director = startDirector({ kernel, state, agents: agents.all, events, interface: 'eth0', manageVip, log });
-  const api = await buildApi({ state, stateChanged, agents, events, director, interface: 'eth0', manageVip }, log);
+  const health = createFakeHealth();
+  const director = startDirector({
+    kernel,
+    state,
+    agents: agents.all,
+    health,
+    connect: async () => undefined,
+    events,
+    interface: 'eth0',
+    manageVip,
+    log,
+  });
+  const api = await buildApi(
+    { state, stateChanged, agents, events, director, health, interface: 'eth0', manageVip },
+    log,
+  );
   let stopped = false;
   const stop = async () => {
     if (stopped) return;
     stopped = true;
     await api.close();
     await director.stop();
+    await events.stop();
     kernel.close();
     await knownAgents.change((same) => same);
   };
@@ -100,6 +117,7 @@ export async function startController(t: Test, options: ControllerOptions = {}):
     agents,
     events,
     director,
+    health,
     call: (method, url, body, headers = {}) => call(api, method, url, body, headers),
     attest: (name, address, vips, more = {}) => agents.report(name, fitReport(name, address, vips, more)),
     when: async (condition) => {
@@ -184,6 +202,15 @@ export function isProblem(t: Test, answer: Answer, status: number, code: string,
 }
 
 export const vip = '192.0.2.100';
+
+/** What a pool has that does not say otherwise. */
+export const poolDefaults = {
+  attestation: 'required',
+  agentTimeoutMs: 5000,
+  slowStartMs: 0,
+  maxEjectedPercent: 50,
+  fallback: 'refuse',
+};
 
 /** The pool of the README, without checks. */
 export const webPool = () => ({

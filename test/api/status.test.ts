@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { poolsArb } from '../arbitraries.ts';
+import { ofIpvs } from '../director/site.ts';
 import { addressOn } from '../fake-kernel.ts';
 import { holds } from '../property.ts';
 import { isProblem, startController, vip, webPool, whole } from './site.ts';
@@ -12,7 +13,9 @@ t.test('an empty controller is well', async (t) => {
   await c.when(() => true);
   const { status, body } = await c.call('GET', '/v1/status');
   t.equal(status, 200);
-  t.strictSame(body, {
+  const { sysctls, ...rest } = body;
+  t.match(sysctls[0], { key: 'net.ipv4.vs.expire_nodest_conn', desired: '1', reason: /a client whose real server/ });
+  t.strictSame(rest, {
     storedRevision: 0,
     reconciledRevision: 0,
     interface: 'eth0',
@@ -51,7 +54,8 @@ t.test('the detail of a pool says desired, observed and actual, with the reason 
   c.attest('rs1', '192.0.2.11', [vip], { revision: 1, problems: ['a small one'] });
   c.attest('rs2', '192.0.2.99', [vip]);
   await c.call('PUT', '/v1/pools/web?waitMs=5000', webPool());
-  await c.when(() => c.director.last()?.look.services.has(key) ?? false);
+  const inKernel = () => c.director.last()?.look.services.get(key)?.destinations[0]?.weight;
+  await c.when(() => inKernel() === 100);
   const { body } = await c.call('GET', '/v1/status?pool=web');
   t.strictSame(Object.keys(body.pools), ['web']);
   t.match(body.pools.web, {
@@ -72,12 +76,15 @@ t.test('the detail of a pool says desired, observed and actual, with the reason 
         address: '192.0.2.11',
         weight: 100,
         serving: true,
-        reason: /^in service: its agent reports the VIP on lo/,
+        reason: /^in service: answered; its agent reports the VIP on lo/,
         desired: { weight: 100, state: 'active' },
         observed: {
           agent: { revision: 1, problems: ['a small one'], lastReportAgoMs: Number },
           vip: { present: true },
+          probes: { '80/tcp': { verdict: 'up', words: 'answered' } },
+          warnings: [],
         },
+        ports: { '80/tcp': { weight: 100, serving: true } },
         actual: { '80/tcp': { weight: 100, activeConnections: 0, inactiveConnections: 0, persistentConnections: 0 } },
       },
       rs2: { weight: 0, serving: false, reason: /runs on a host without 192\.0\.2\.12 \(it has 192\.0\.2\.99\)/ },
@@ -95,14 +102,16 @@ t.test('each reason for a weight of 0 is told apart', async (t) => {
   const pool = webPool();
   t.match(await why(pool), { weight: 0, reason: /no agent has reported/, observed: { agent: null, vip: null } });
   c.attest('rs1', '192.0.2.11', []);
-  await c.when(() => c.director.last()?.standings.get('web')?.get('rs1')?.reason.includes('not set up') ?? false);
+  await c.when(
+    () => c.director.last()?.standings.get('web')?.realServers.get('rs1')?.reason.includes('not set up') ?? false,
+  );
   t.match(await why(pool), { reason: /has not set up 192\.0\.2\.100 yet/ });
   const vips = { [vip]: { present: true, suppressed: false, problem: 'the sysctl is read-only' } };
   c.attest('rs1', '192.0.2.11', [], { vips });
-  await c.when(() => c.director.last()?.standings.get('web')?.get('rs1')?.reason.includes('ARP') ?? false);
+  await c.when(() => c.director.last()?.standings.get('web')?.realServers.get('rs1')?.reason.includes('ARP') ?? false);
   t.match(await why(pool), { reason: /would answer ARP for 192\.0\.2\.100: the sysctl is read-only/ });
   c.attest('rs1', '192.0.2.11', [vip]);
-  await c.when(() => c.director.last()?.standings.get('web')?.get('rs1')?.serving ?? false);
+  await c.when(() => c.director.last()?.standings.get('web')?.realServers.get('rs1')?.serving ?? false);
   const as = (more: object) => ({ ...pool, realServers: { rs1: { address: '192.0.2.11', ...more } } });
   t.match(await why(as({ weight: 0 })), { weight: 0, reason: /its weight is 0 in the pool/ });
   t.match(await why(as({ state: 'drain' })), { reason: /drain: takes no new connections/, drain: { done: false } });
@@ -154,6 +163,7 @@ t.test('a plan is the steps with their command lines, and changes nothing', asyn
   t.strictSame(
     planned.body.steps.map(({ host, op, command }: Record<string, string>) => [host, op, command]),
     [
+      ...ofIpvs('1').map((line) => ['director', 'set-sysctl', line]),
       ['director', 'add-service', 'ipvsadm -A -t 192.0.2.100:80 -s wlc'],
       ['director', 'add-destination', 'ipvsadm -a -t 192.0.2.100:80 -r 192.0.2.11:80 -g -w 0'],
       ['director', 'add-address', 'ip addr add 192.0.2.100/32 dev eth0'],
@@ -174,7 +184,7 @@ t.test('a plan of what is there has no steps, and a plan of nothing takes it awa
   const nothing = (await c.call('POST', '/v1/plan', { pools: {} })).body.steps;
   t.strictSame(
     nothing.map(({ command }: { command: string }) => command),
-    ['ipvsadm -D -t 192.0.2.100:80', 'ip addr del 192.0.2.100/32 dev eth0'],
+    ['ipvsadm -D -t 192.0.2.100:80', 'ip addr del 192.0.2.100/32 dev eth0', ...ofIpvs('0')],
   );
   t.equal(c.kernel.world.services.size, 1);
 });

@@ -1,12 +1,15 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { desiredDirector, serviceId, standingsOf, sysctlName } from '../../src/core/director.ts';
+import { desiredDirector, sysctlName } from '../../src/core/director.ts';
+import { ipvsSysctls } from '../../src/core/ipvs-sysctls.ts';
+import { serviceId, serviceKey } from '../../src/core/kernel-state.ts';
+import { standingsOf } from '../../src/core/standings.ts';
 import { poolsOf } from '../../src/core/state.ts';
 import { poolsSchema } from '../../src/schema.ts';
 import { fitAgents, worldArb } from '../arbitraries.ts';
 import { holds } from '../property.ts';
 import { historyArb, live } from './history.ts';
-import { createSite, factsOf, put, reconcile, type Site } from './site.ts';
+import { createSite, desiredOf, factsOf, put, reconcile, type Site } from './site.ts';
 
 const balanced = { policy: 'real-servers' };
 const site = (pool: object, more: Partial<Site> = {}): Site => {
@@ -15,11 +18,11 @@ const site = (pool: object, more: Partial<Site> = {}): Site => {
   put(site, pools);
   return site;
 };
-const desired = (pool: object, more: Partial<Site> = {}) => desiredDirector(factsOf(site(pool, more)));
+const desired = (pool: object, more: Partial<Site> = {}) => desiredOf(factsOf(site(pool, more)));
 const rs1 = { address: '192.0.2.11' };
 /** Weights by address, of each service of a site. */
 const weightsOf = (site: Site) =>
-  [...desiredDirector(factsOf(site)).services.values()].map(({ destinations }) =>
+  [...desiredOf(factsOf(site)).services.values()].map(({ destinations }) =>
     destinations.map(({ address, weight }) => [address, weight]),
   );
 
@@ -52,14 +55,15 @@ holds(
     const site = createSite({ world });
     live(site, history);
     const facts = factsOf(site);
-    const { services } = desiredDirector(facts);
+    const { services } = desiredOf(facts);
     return Object.entries(facts.pools).every(([name, pool]) => {
-      const standings = standingsOf(name, pool, facts);
+      const standings = standingsOf(facts.pools, facts.drains, facts).get(name)!;
       return Object.entries(pool.realServers).every(([rs, { address }]) =>
-        [...services.values()]
-          .filter(({ id }) => id.vip === pool.vip && pool.ports[`${id.port}/${id.protocol}`])
-          .flatMap(({ destinations }) => destinations.filter((d) => d.address === address))
-          .every(({ weight }) => weight === standings.get(rs)?.weight),
+        [...standings.ports].every(([key, { members }]) =>
+          services
+            .get(serviceKey(serviceId(pool.vip, key)))
+            ?.destinations.every((d) => d.address !== address || d.weight === members.get(rs)?.weight),
+        ),
       );
     });
   }),
@@ -86,14 +90,18 @@ t.test('a pool is a service for each balanced port, with every real server on th
   t.strictSame([...addresses.values()], [{ address: '192.0.2.100', prefix: 32, interface: 'eth0' }]);
   t.strictSame([...vips], ['192.0.2.100']);
   t.strictSame([...localPorts], [['192.0.2.100:8080/tcp', { vip: '192.0.2.100', port: 8080, protocol: 'tcp' }]]);
-  t.equal(sysctls.size, 0);
+  t.strictSame(
+    [...sysctls],
+    ipvsSysctls.map(({ key, value }) => [key, value]),
+    'as IPVS must work for it',
+  );
 });
 
 t.test('pools that share a VIP on different ports are one address with the services of both', async (t) => {
   const s = createSite();
   const pool = (port: string) => ({ vip: '192.0.2.100', ports: { [port]: balanced } });
   put(s, poolsSchema.parse({ a: pool('80/tcp'), b: pool('443/tcp') }));
-  const { services, addresses } = desiredDirector(factsOf(s));
+  const { services, addresses } = desiredOf(factsOf(s));
   t.strictSame([...services.keys()], ['192.0.2.100:80/tcp', '192.0.2.100:443/tcp']);
   t.equal(addresses.size, 1);
 });
@@ -103,8 +111,11 @@ t.test(
   async (t) => {
     const six = site({ vip: '2001:db8::100' });
     const facts = { ...factsOf(six), interface: 'eth0.7' };
-    const { addresses, sysctls } = desiredDirector(facts);
-    t.strictSame([...sysctls], [['net.ipv6.conf.eth0/7.ndisc_notify', '1']]);
+    const { addresses, sysctls } = desiredOf(facts);
+    t.strictSame(
+      [...sysctls].filter(([key]) => !key.startsWith('net.ipv4.vs.')),
+      [['net.ipv6.conf.eth0/7.ndisc_notify', '1']],
+    );
     t.strictSame([...addresses.values()], [{ address: '2001:db8::100', prefix: 128, interface: 'eth0.7' }]);
     t.equal(sysctlName('eth0.7'), 'eth0/7');
   },
@@ -143,9 +154,9 @@ t.test('persistence has the netmask that was asked for, or one client per addres
 
 t.test('a real server with an address of this host is the director itself, and needs no agent', async (t) => {
   const local = site({ realServers: { self: { address: '192.0.2.1' }, rs1 } }, { agents: new Map() });
-  const standings = standingsOf('web', poolsOf(local.state).web!, factsOf(local));
-  t.match(standings.get('self'), { weight: 100, serving: true, reason: /LocalNode/ });
-  t.match(standings.get('rs1'), { weight: 0, serving: false, reason: /no agent has reported/ });
+  const standings = standingsOf(poolsOf(local.state), [], factsOf(local)).get('web')?.realServers;
+  t.match(standings?.get('self'), { weight: 100, serving: true, reason: /LocalNode/ });
+  t.match(standings?.get('rs1'), { weight: 0, serving: false, reason: /no agent has reported/ });
 });
 
 t.test('who leaves keeps a destination of weight 0 on the ports it had, until its drain is done', async (t) => {
@@ -185,7 +196,7 @@ t.test('who is out of service has no destination once its drain is done', async 
     poolsSchema.parse({
       web: { vip: '192.0.2.100', ports: { '80/tcp': balanced }, realServers: { rs1: { ...rs1, state } } },
     });
-  const of = () => [...desiredDirector(factsOf(s)).services.values()][0]?.destinations;
+  const of = () => [...desiredOf(factsOf(s)).services.values()][0]?.destinations;
   for (const state of ['drain', 'maintenance']) {
     put(s, out(state));
     t.match(of(), [{ weight: 0 }], state);
@@ -198,4 +209,33 @@ t.test('who is out of service has no destination once its drain is done', async 
 
 t.test('a port of a pool is a service of its VIP', async (t) => {
   t.strictSame(serviceId('192.0.2.100', '53/udp'), { vip: '192.0.2.100', port: 53, protocol: 'udp' });
+});
+
+t.test(
+  'with fallback "director" the VIP itself is a destination too, of weight 1 only where nobody serves',
+  async (t) => {
+    const fallback = 'director';
+    t.strictSame(weightsOf(site({ realServers: { rs1 }, fallback })), [
+      [
+        ['192.0.2.11', 100],
+        ['192.0.2.100', 0],
+      ],
+    ]);
+    t.strictSame(weightsOf(site({ realServers: { rs1 }, fallback }, { agents: new Map() })), [
+      [
+        ['192.0.2.11', 0],
+        ['192.0.2.100', 1],
+      ],
+    ]);
+    t.strictSame(weightsOf(site({ fallback })), [[['192.0.2.100', 1]]]);
+  },
+);
+
+t.test('a pool that has no standings yet has destinations of weight 0', async (t) => {
+  const facts = factsOf(site({ realServers: { rs1 }, fallback: 'director' }));
+  const [service] = desiredDirector(facts, new Map()).services.values();
+  t.match(service?.destinations, [
+    { address: '192.0.2.11', weight: 0 },
+    { address: '192.0.2.100', weight: 0 },
+  ]);
 });

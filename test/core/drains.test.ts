@@ -134,7 +134,7 @@ t.test('a deleted pool is forgotten once its services and then its VIP are gone'
     const { steps } = reconcile(site, { cutAfter: 1 });
     reasons.push(steps[0]?.op ?? 'nothing');
   }
-  t.strictSame(reasons, ['delete-service', 'delete-address', 'nothing']);
+  t.strictSame(reasons, ['delete-service', 'delete-address', 'set-sysctl']);
 });
 
 t.test('the agent need not wait for a VIP that was there before, or that somebody else added', async (t) => {
@@ -279,6 +279,7 @@ t.test('a service that no pool names any more, because of a PUT in between, has 
     vips: new Set<string>(),
     localPorts: new Map(),
     sysctls: new Map(),
+    routes: new Map(),
   };
   const limit = { deadline: 0, drainMs: 0 };
   t.equal(straysOf({ ...ledger, services: {} }, after, desired, site.state, limit).length, 1);

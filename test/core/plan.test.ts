@@ -242,7 +242,7 @@ holds(
   100,
 );
 
-const nothing: Actual = { services: new Map(), addresses: [], sysctls: new Map() };
+const nothing: Actual = { services: new Map(), addresses: [], sysctls: new Map(), routes: [] };
 const vip = { address: '2001:db8::100', prefix: 128, interface: 'eth0' };
 const desiredVip = () => ({ ...prepare(createSite()).desired, addresses: new Map([[vip.address, vip]]) });
 

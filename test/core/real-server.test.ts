@@ -1,11 +1,15 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { hostPrefix } from '../../src/core/address.ts';
+import type { HostRoute } from '../../src/core/kernel-state.ts';
 import { nextLedger, nothingDesired } from '../../src/core/ledger.ts';
 import { plan } from '../../src/core/plan.ts';
 import {
   desiredRealServer,
   type HostFacts,
   interfaceOf,
+  type Listeners,
+  reversePathKeys,
   suppressionKeys,
   vipReports,
 } from '../../src/core/real-server.ts';
@@ -24,6 +28,8 @@ const own = '192.0.2.11';
 interface Host {
   world: World;
   ledger: Ledger;
+  /** Besides those to single addresses. */
+  routes: HostRoute[];
   facts: Pick<HostFacts, 'interface' | 'allowedVips' | 'reserved'>;
 }
 
@@ -37,12 +43,32 @@ const createHost = (more: Partial<Host['facts']> = {}, world = createWorld()): H
   return {
     world: structuredClone(world),
     ledger: emptyLedger(boot),
+    routes: [
+      { destination: '0.0.0.0', prefix: 0, interface: 'eth0', gateway: true },
+      { destination: '192.0.2.0', prefix: 24, interface: 'eth0', gateway: false },
+    ],
     facts: { interface: undefined, allowedVips: undefined, reserved: new Map([['192.0.2.254', 'gateway']]), ...more },
   };
 };
 
-const factsOf = ({ world, facts }: Host): HostFacts => ({ ...facts, addresses: world.addresses, links: world.links });
+const factsOf = ({ world, facts, routes }: Host): HostFacts => ({
+  ...facts,
+  addresses: world.addresses,
+  links: world.links,
+  routes: [
+    ...routes,
+    ...world.routes.map((route) => ({
+      destination: route.address,
+      prefix: hostPrefix(route.address),
+      interface: route.interface,
+      gateway: false,
+    })),
+  ],
+});
+/** Addresses of the prober that an agent makes a route to. */
+const probers = ['169.254.1.9', 'fd00::9'];
 const wants = (...vips: string[]): AgentDesired => ({
+  probers,
   revision: 1,
   vips: vips.map((v) => ({ vip: v, address: v.includes(':') ? '2001:db8::11' : own, ports: ['80/tcp'] })),
 });
@@ -62,6 +88,9 @@ function reconcile(host: Host, wanted: AgentDesired, each: (step: Step) => void 
   }
   return steps;
 }
+
+/** No socket listens. */
+const nobody: Listeners = () => new Map();
 
 const answersArp = ({ sysctls }: World) => {
   const value = (name: string) =>
@@ -129,7 +158,7 @@ holds(
     reconcile(host, wanted);
     const sysctls = look(host.world).sysctls;
     const { refused } = desiredRealServer(wanted, factsOf(host), sysctls);
-    const reports = vipReports(wanted, factsOf(host), sysctls, refused);
+    const reports = vipReports(wanted, factsOf(host), sysctls, refused, nobody);
     return wanted.vips.every(({ vip: v }) => {
       const said = reports[v];
       return refused.has(v) ? said?.problem === refused.get(v) && !said?.present : said?.present && said.suppressed;
@@ -139,7 +168,7 @@ holds(
 
 holds(
   t,
-  'teardown leaves addresses and sysctls exactly as they were, whatever was wanted and however often it was cut',
+  'teardown leaves addresses, routes and sysctls exactly as they were, whatever was wanted and however often it was cut',
   fc.property(hostArb, lives, (template, wanted) => {
     const host = structuredClone(template);
     for (const [w, cut] of wanted) for (const step of stepsOf(host, w).slice(0, cut)) applyStep(host.world, step);
@@ -159,10 +188,12 @@ t.test('ARP is suppressed before the VIP comes, and answered again only after it
     'sysctl -w net.ipv4.conf.all.arp_announce=2',
     'sysctl -w net.ipv4.conf.eth0.arp_ignore=1',
     'sysctl -w net.ipv4.conf.eth0.arp_announce=2',
+    'ip route add 169.254.1.9/32 dev eth0 scope link',
     'ip addr add 192.0.2.100/32 dev lo',
   ]);
   t.strictSame(reconcile(host, wants()).map(commandOf), [
     'ip addr del 192.0.2.100/32 dev lo',
+    'ip route del 169.254.1.9/32 dev eth0 scope link',
     'sysctl -w net.ipv4.conf.all.arp_ignore=0',
     'sysctl -w net.ipv4.conf.all.arp_announce=0',
     'sysctl -w net.ipv4.conf.eth0.arp_ignore=0',
@@ -173,6 +204,7 @@ t.test('ARP is suppressed before the VIP comes, and answered again only after it
 t.test('an IPv6 VIP on lo needs no suppression: nobody answers for it on another interface', async (t) => {
   const host = createHost();
   t.strictSame(reconcile(host, wants(vip6)).map(commandOf), [
+    'ip -6 route add fd00::9/128 dev eth0 scope link',
     'ip -6 addr add 2001:db8::100/128 dev lo nodad preferred_lft 0',
   ]);
 });
@@ -186,14 +218,21 @@ t.test('arp_ignore 2 is stricter than 1, and left as it is', async (t) => {
       .some((line) => line.includes('all.arp_ignore')),
   );
   const { sysctls } = look(host.world);
-  t.match(vipReports(wants(vip), factsOf(host), sysctls, new Map()), { [vip]: { present: true, suppressed: true } });
+  t.match(vipReports(wants(vip), factsOf(host), sysctls, new Map(), nobody), {
+    [vip]: { present: true, suppressed: true },
+  });
 });
 
 t.test('what is reported is what the kernel has, not what was meant to be done', async (t) => {
   const host = createHost();
   const said = () =>
-    vipReports(wants(vip), factsOf(host), look(host.world).sysctls, new Map([[vip, 'x'.repeat(999)]]))[vip];
-  t.strictSame(said(), { present: false, suppressed: false, problem: 'x'.repeat(500) });
+    vipReports(wants(vip), factsOf(host), look(host.world).sysctls, new Map([[vip, 'x'.repeat(999)]]), nobody)[vip];
+  t.strictSame(said(), {
+    present: false,
+    suppressed: false,
+    problem: 'x'.repeat(500),
+    listening: { '80/tcp': 'nothing' },
+  });
   reconcile(host, wants(vip));
   t.match(said(), { present: true, suppressed: true });
   host.world.sysctls.set('net.ipv4.conf.eth0.arp_ignore', '3');
@@ -243,7 +282,7 @@ t.test('a VIP that this host must not have is refused, and taken off where it wa
     change(host.world);
     const { desired, refused } = desiredRealServer(wants(address), factsOf(host), new Map());
     t.equal(refused.get(address), words);
-    t.equal(desired.addresses.size + desired.vips.size + desired.sysctls.size, 0);
+    t.equal(desired.addresses.size + desired.vips.size + desired.sysctls.size + desired.routes.size, 0);
     reconcile(host, wants(address));
     t.notOk(
       host.world.addresses.some((a) => a.address === address && a.interface === 'lo'),
@@ -288,4 +327,102 @@ t.test('the interface is the configured one, or the one that carries the real se
     'net.ipv4.conf.bond0/7.arp_announce',
   ]);
   t.strictSame(suppressionKeys(undefined), ['net.ipv4.conf.all.arp_ignore', 'net.ipv4.conf.all.arp_announce']);
+});
+
+t.test(
+  'a host answers the prober by its own interface, and has a route for that where no network has one',
+  async (t) => {
+    const host = createHost();
+    const linesFor = (...routes: HostRoute[]) => {
+      const { desired } = desiredRealServer(wants(vip, vip6), { ...factsOf(host), routes }, new Map());
+      return [...desired.routes.keys()];
+    };
+    const route = (destination: string, prefix: number, more: Partial<HostRoute> = {}): HostRoute => ({
+      destination,
+      prefix,
+      interface: 'eth0',
+      gateway: false,
+      ...more,
+    });
+    const [v4, v6] = ['169.254.1.9 dev eth0', 'fd00::9 dev eth0'];
+    t.strictSame(linesFor(), [v4, v6]);
+    t.strictSame(linesFor(route('169.254.0.0', 16)), [v6], 'it is on a network of the interface');
+    t.strictSame(linesFor(route('fd00::', 8)), [v4]);
+    for (const other of [
+      route('169.254.0.0', 16, { interface: 'eth1' }),
+      route('169.254.0.0', 16, { gateway: true }),
+      route('0.0.0.0', 0),
+      route('169.254.1.9', 32),
+      route('10.0.0.0', 8),
+    ])
+      t.strictSame(linesFor(other), [v4, v6], `${other.destination}/${other.prefix} is no way for all of them`);
+    t.strictSame([...desiredRealServer(wants(), factsOf(host), new Map()).desired.routes], [], 'no VIP, no probe');
+    const sixOnly = { ...wants(vip), probers: ['fd00::9'] };
+    t.strictSame([...desiredRealServer(sixOnly, factsOf(host), new Map()).desired.routes], [], 'of the VIP’s family');
+  },
+);
+
+t.test('a route to the prober that was there before is left there', async (t) => {
+  const host = createHost();
+  host.world.routes.push({ address: '169.254.1.9', interface: 'eth0' });
+  const before = snapshot(host.world);
+  t.notOk(reconcile(host, wants(vip)).some(({ op }) => op === 'add-route'));
+  reconcile(host, wants());
+  t.equal(snapshot(host.world), before);
+});
+
+t.test('of each port it is told what listens: for the VIP, for the own address only, or nothing', async (t) => {
+  const host = createHost();
+  const ports = ['80/tcp', '443/tcp', '25/tcp', '53/udp', '69/udp'];
+  const wanted = { ...wants(), vips: [{ vip, address: own, ports }] };
+  const bound: Record<string, [number, 'address' | 'wildcard'][]> = {
+    [`${vip} tcp`]: [[80, 'wildcard']],
+    [`${own} tcp`]: [
+      [80, 'wildcard'],
+      [443, 'address'],
+    ],
+    [`${vip} udp`]: [
+      [53, 'wildcard'],
+      [69, 'address'],
+    ],
+  };
+  const listeners: Listeners = (address, protocol) => new Map(bound[`${address} ${protocol}`]);
+  const said = vipReports(wanted, factsOf(host), new Map(), new Map(), listeners)[vip];
+  t.strictSame(said?.listening, {
+    '80/tcp': 'vip',
+    '443/tcp': 'own-address-only',
+    '25/tcp': 'nothing',
+    '53/udp': 'vip',
+    '69/udp': 'vip',
+  });
+  t.match(said?.warnings, [/^the server on 53\/udp listens on all addresses: .* let it listen on 192\.0\.2\.100 too$/]);
+  t.equal(said?.warnings?.length, 1, 'a UDP server on the VIP itself answers from it, and TCP always does');
+});
+
+t.test('a strict reverse path filter with the default route elsewhere is told, with what mends it', async (t) => {
+  const host = createHost();
+  const byEth1: HostRoute = { destination: '0.0.0.0', prefix: 0, interface: 'eth1', gateway: true };
+  const said = (all: string | undefined, eth0: string | undefined, routes: HostRoute[], wanted = wants(vip)) => {
+    const sysctls = new Map([
+      ['net.ipv4.conf.all.rp_filter', all],
+      ['net.ipv4.conf.eth0.rp_filter', eth0],
+    ]);
+    const reports = vipReports(wanted, { ...factsOf(host), routes }, sysctls, new Map(), nobody);
+    return Object.values(reports)[0]?.unreachable;
+  };
+  t.equal(
+    said('1', '0', [byEth1]),
+    "its default route is by eth1, and rp_filter=1 drops clients' packets that come in by eth0: sysctl -w net.ipv4.conf.all.rp_filter=2; sysctl -w net.ipv4.conf.eth0.rp_filter=2",
+  );
+  t.match(said('0', '1', [byEth1]), /rp_filter=1/);
+  t.equal(said('1', '2', [byEth1]), undefined, 'the larger of the two counts: loose');
+  t.equal(said('0', '0', [byEth1]), undefined);
+  t.equal(said(undefined, undefined, [byEth1]), undefined, 'a kernel without it');
+  t.equal(said('1', '1', [byEth1, { ...byEth1, interface: 'eth0' }]), undefined, 'the way back is the way in');
+  t.equal(said('1', '1', []), undefined, 'without a default route nobody beyond the network is answered anyhow');
+  t.equal(said('1', '1', [{ ...byEth1, destination: '::' }]), undefined, 'the default route of IPv6 is another matter');
+  t.equal(said('1', '1', [byEth1], wants(vip6)), undefined, 'and so is IPv6');
+  t.equal(said('1', '1', [byEth1], { ...wants(), vips: [{ vip, address: '192.0.2.77', ports: [] }] }), undefined);
+  t.strictSame(reversePathKeys('bond0.7'), ['net.ipv4.conf.all.rp_filter', 'net.ipv4.conf.bond0/7.rp_filter']);
+  t.strictSame(reversePathKeys(undefined), ['net.ipv4.conf.all.rp_filter']);
 });

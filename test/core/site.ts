@@ -4,11 +4,13 @@ import { advanceDrains, type DrainWatch, straysOf } from '../../src/core/drains.
 import { nextLedger, nothingDesired } from '../../src/core/ledger.ts';
 import { type Actual, plan } from '../../src/core/plan.ts';
 import { defaultDrainMs, replacePools } from '../../src/core/pools.ts';
+import { standingsOf } from '../../src/core/standings.ts';
 import { emptyState, poolsOf, type State } from '../../src/core/state.ts';
 import type { Step } from '../../src/core/steps.ts';
 import type { StepFailure } from '../../src/kernel/kernel.ts';
 import type { Pools } from '../../src/schema.ts';
 import { applySteps, createWorld, type Refuse, type World } from '../fake-kernel.ts';
+import { everyProbeUp } from '../health.ts';
 
 /** A director of pure functions on a fake kernel: the pass of src/director without disk, clock and sockets. */
 export interface Site {
@@ -39,6 +41,7 @@ export const look = (world: World): Actual => ({
   services: structuredClone(world.services),
   addresses: structuredClone(world.addresses),
   sysctls: new Map(world.sysctls),
+  routes: structuredClone(world.routes),
 });
 
 export function put(site: Site, pools: Pools, drainMs?: number): void {
@@ -57,8 +60,17 @@ export const factsOf = (site: Site): DirectorFacts => ({
   interface: interfaceName,
   manageVip: site.manageVip,
   conflicts: site.conflicts,
+  findings: everyProbeUp,
+  proberProblem: undefined,
+  listening: new Map(),
+  tenures: new Map(),
+  now: site.clocks.wall,
   localAddresses: new Set(site.world.addresses.map(({ address }) => address)),
 });
+
+/** What the director wants, with the weights of these facts. */
+export const desiredOf = (facts: DirectorFacts): Desired =>
+  desiredDirector(facts, standingsOf(facts.pools, facts.drains, facts));
 
 /** All of a pass up to the steps: drains advanced, ledger noted. */
 export function prepare(site: Site, settled = true): { desired: Desired; actual: Actual; steps: Step[] } {
@@ -66,7 +78,7 @@ export function prepare(site: Site, settled = true): { desired: Desired; actual:
   const drains = advanceDrains(site.state, actual.services, site.world.addresses, site.watches, site.clocks);
   if (drains !== site.state.drains) site.state = { ...site.state, revision: site.state.revision + 1, drains };
   for (;;) {
-    const desired = desiredDirector(factsOf(site));
+    const desired = desiredOf(factsOf(site));
     const ledger = nextLedger(site.state.ledger, desired, actual, boot);
     if (ledger === site.state.ledger)
       return { desired, actual, steps: plan(desired, actual, ledger, { role: 'director', settled }) };

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { standingsOf } from '../../src/core/director.ts';
+import { standingsOf } from '../../src/core/standings.ts';
 import { poolsOf } from '../../src/core/state.ts';
 import { detailOf, missingOf, type StatusFacts, summaryOf } from '../../src/core/status.ts';
-import { poolsSchema } from '../../src/schema.ts';
+import { targetKey, targetOf } from '../../src/core/targets.ts';
+import { type BalancedPort, checkOf, poolsSchema, type Report } from '../../src/schema.ts';
 import { fitAgents, worldArb } from '../arbitraries.ts';
 import { addressOn } from '../fake-kernel.ts';
 import { holds } from '../property.ts';
@@ -17,15 +18,19 @@ const web = (realServers: object, ports: object = { '80/tcp': balanced }) =>
 const rs1 = { address: '192.0.2.11' };
 const rs2 = { address: '192.0.2.12' };
 
+/** A second before the clock of a site. */
+const reportedAt = 999_000;
+
 /** What status is told after a pass over this site. */
 const factsFor = (site: Site, more: Partial<StatusFacts> = {}): StatusFacts => ({
   state: site.state,
   reconciledRevision: site.state.revision,
   services: site.world.services,
   addresses: site.world.addresses,
-  standings: new Map(
-    Object.entries(poolsOf(site.state)).map(([name, pool]) => [name, standingsOf(name, pool, factsOf(site))]),
-  ),
+  standings: standingsOf(poolsOf(site.state), site.state.drains, factsOf(site)),
+  findings: factsOf(site).findings,
+  proberProblem: undefined,
+  mtu: 1500,
   blocked: new Map(),
   failures: [],
   held: false,
@@ -33,12 +38,13 @@ const factsFor = (site: Site, more: Partial<StatusFacts> = {}): StatusFacts => (
   manageVip: site.manageVip,
   agents: site.agents,
   listening: new Map(),
-  now: 1001,
+  connections: new Map(),
+  now: site.clocks.wall,
   ...more,
 });
 
 function running(pools: ReturnType<typeof web>, more: Partial<Site> = {}): Site {
-  const site = createSite({ agents: fitAgents(pools), ...more });
+  const site = createSite({ agents: fitAgents(pools, reportedAt), ...more });
   put(site, pools);
   reconcile(site);
   return site;
@@ -54,7 +60,7 @@ t.test('when all is well the summary counts, and names nothing unwell', async (t
 });
 
 t.test('a real server that is not fit is unwell, and so is its pool', async (t) => {
-  const site = running(web({ rs1, rs2 }), { agents: fitAgents(web({ rs1 })) });
+  const site = running(web({ rs1, rs2 }), { agents: fitAgents(web({ rs1 }), reportedAt) });
   const { pools, unwell } = summaryOf(factsFor(site));
   t.match(pools.web, { well: false, serving: 1, realServers: 2 });
   t.match(unwell, [{ pool: 'web', realServer: 'rs2', reason: /no agent has reported/ }]);
@@ -184,6 +190,89 @@ t.test('a drain is told with what is left and until when, at its member or among
     { realServer: null, address: '192.0.2.77', ...drain, remainingConnections: 0 },
   ]);
   t.equal(summaryOf(factsFor(site)).counts.draining, 3);
+});
+
+t.test('a port that stays on the director but accepts nothing is not well, and says so', async (t) => {
+  const site = running(web({}, { '8080/tcp': { policy: 'director' } }));
+  const key = '192.0.2.100:8080/tcp';
+  const of = (code: string | undefined) =>
+    factsFor(site, { listening: new Map([[key, true]]), connections: new Map([[key, code]]) });
+  t.match(detailOf('web', of(undefined)), { well: true, ports: { '8080/tcp': { actual: { accepting: true } } } });
+  for (const code of ['ECONNREFUSED', 'ETIMEDOUT', 'EPERM'])
+    t.match(detailOf('web', of(code)), {
+      well: false,
+      ports: { '8080/tcp': { actual: { accepting: false }, reason: /does not accept a connection to 192/ } },
+    });
+});
+
+t.test('what the probes came to is told of each balanced port, with since when', async (t) => {
+  const ports = { '80/tcp': balanced, '443/tcp': balanced, '8080/tcp': { policy: 'director' } };
+  const site = running(web({ rs1 }, ports));
+  const { pool } = site.state.pools.web!;
+  const key = targetKey(
+    targetOf(vip, rs1.address, '443/tcp', checkOf(pool, '443/tcp', pool.ports['443/tcp'] as BalancedPort)!),
+  );
+  const health = { verdict: 'up' as const, hard: false, words: 'answered 200', certificateExpires: 86_400_000 };
+  const findings = new Map([[key, { key, health, at: 1000 }]]);
+  t.strictSame(detailOf('web', factsFor(site, { findings }))?.realServers.rs1?.observed.probes, {
+    '443/tcp': {
+      verdict: 'up',
+      hard: false,
+      words: 'answered 200',
+      since: '1970-01-01T00:00:01.000Z',
+      certificateExpires: '1970-01-02T00:00:00.000Z',
+    },
+  });
+  const { certificateExpires: _, ...plain } = health;
+  const without = new Map([[key, { key, health: plain, at: 1000 }]]);
+  t.notOk(
+    'certificateExpires' in
+      detailOf('web', factsFor(site, { findings: without }))!.realServers.rs1!.observed.probes['443/tcp']!,
+  );
+});
+
+t.test('each port of a real server has its own standing, and the pool’s word is the worst of them', async (t) => {
+  const site = running(web({ rs1 }, { '80/tcp': balanced, '443/tcp': balanced }));
+  const { report } = site.agents.get('rs1')!;
+  report.vips[vip] = { present: true, suppressed: true, listening: { '443/tcp': 'nothing' } };
+  const member = detailOf('web', factsFor(site))?.realServers.rs1;
+  t.match(member, { serving: false, weight: 0, reason: /^443\/tcp: nothing listens/ });
+  t.match(member?.ports, { '80/tcp': { serving: true, weight: 100 }, '443/tcp': { serving: false, weight: 0 } });
+});
+
+t.test('a limit or a fallback in force makes the pool unwell, and is the word on the port', async (t) => {
+  const site = running(web({ rs1 }));
+  const notice = 'nobody is left';
+  const ports = new Map([['80/tcp', { members: new Map(), notice, directorAnswers: false }]]);
+  const facts = factsFor(site, { standings: new Map([['web', { ports, realServers: new Map() }]]) });
+  t.match(summaryOf(facts), {
+    pools: { web: { well: false } },
+    unwell: [{ pool: 'web', reason: `80/tcp: ${notice}` }],
+  });
+  t.match(detailOf('web', facts), { well: false, ports: { '80/tcp': { reason: notice } } });
+});
+
+t.test('what may go wrong one day is a warning, and takes nothing out of service', async (t) => {
+  const site = running(web({ rs1 }));
+  const agent = site.agents.get('rs1')!;
+  const warnings = (more: Partial<Report>, facts: Partial<StatusFacts> = {}) => {
+    const agents = new Map([['rs1', { ...agent, report: { ...agent.report, ...more } }]]);
+    const detail = detailOf('web', factsFor(site, { agents, ...facts }));
+    t.equal(detail?.realServers.rs1?.serving, true);
+    return detail?.realServers.rs1?.observed.warnings;
+  };
+  t.strictSame(warnings({}), []);
+  t.match(warnings({ vips: { [vip]: { present: true, suppressed: true, warnings: ['of the agent'] } } }), [
+    'of the agent',
+  ]);
+  t.strictSame(warnings({ mtu: 1500 }), []);
+  t.match(warnings({ mtu: 9000 }), [/MTU of 9000, the director's 1500/]);
+  t.strictSame(warnings({ mtu: 9000 }, { mtu: undefined }), [], 'while the director’s interface is not there');
+  t.strictSame(warnings({ clock: reportedAt + 2000 }), []);
+  t.match(warnings({ clock: reportedAt + 5400 }), [/its clock is 5 s ahead of the director's/]);
+  t.match(warnings({ clock: reportedAt - 5400 }), [/its clock is 5 s behind the director's/]);
+  agent.lastReport = null;
+  t.strictSame(warnings({ clock: 0 }), [], 'a report from before the start says nothing of the clock now');
 });
 
 holds(

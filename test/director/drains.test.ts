@@ -1,6 +1,6 @@
 import t from 'tap';
 import { createWorld, snapshot } from '../fake-kernel.ts';
-import { isForgotten, rs1, rs2, runningSite, web, weights } from './site.ts';
+import { isForgotten, ofIpvs, rs1, rs2, runningSite, web, weights } from './site.ts';
 
 t.test(
   'who is dropped by a PUT is quiesced, and deleted once its last connection was gone for three seconds',
@@ -42,6 +42,6 @@ t.test('a deleted pool goes in order: its services, then the VIP', async (t) => 
   const site = await runningSite(t);
   await site.put({});
   await site.waitFor('forgotten', isForgotten);
-  t.strictSame(site.lines(), ['ipvsadm -D -t 192.0.2.100:80', 'ip addr del 192.0.2.100/32 dev eth0']);
+  t.strictSame(site.lines(), ['ipvsadm -D -t 192.0.2.100:80', 'ip addr del 192.0.2.100/32 dev eth0', ...ofIpvs('0')]);
   t.equal(snapshot(site.kernel.world), snapshot(createWorld()));
 });

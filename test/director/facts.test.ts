@@ -1,4 +1,5 @@
 import t from 'tap';
+import { ipvsSysctls } from '../../src/core/ipvs-sysctls.ts';
 import { lookAt } from '../../src/director/facts.ts';
 import { addressOn, createFakeKernel, createWorld } from '../fake-kernel.ts';
 
@@ -15,8 +16,9 @@ t.test('a look is all that a plan and status need of the kernel, of one moment',
       ['net.ipv4.conf.all.arp_ignore', '0'],
       ['net.gone', undefined],
       ['net.ipv6.conf.eth0.ndisc_notify', '0'],
+      ...ipvsSysctls.map(({ key }) => [key, '0']),
     ],
-    'sysctls of the ledger, and the one that a VIP may need',
+    'sysctls of the ledger, and those that VIPs and services may need',
   );
 });
 

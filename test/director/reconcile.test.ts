@@ -5,7 +5,8 @@ import t from 'tap';
 import { poolsSchema } from '../../src/schema.ts';
 import { openState } from '../../src/store/state.ts';
 import { addressOn, createFakeKernel, snapshot } from '../fake-kernel.ts';
-import { rs1, rs2, runningSite, type Site, startSite, vip, web, weights } from './site.ts';
+import { refused, up } from '../health.ts';
+import { ofIpvs, rs1, rs2, runningSite, type Site, startSite, vip, web, weights } from './site.ts';
 
 t.test('a new pool is programmed, then its VIP is taken and announced', async (t) => {
   const site = startSite(t);
@@ -13,12 +14,16 @@ t.test('a new pool is programmed, then its VIP is taken and announced', async (t
   await site.put(web({ rs1 }));
   const last = await site.reconciled();
   t.equal(last.reconciledRevision, 1);
-  t.strictSame(site.lines(), [
+  const isOfWeight = (line: string) => line.startsWith('ipvsadm -e');
+  const lines = site.lines().filter((line) => !isOfWeight(line));
+  t.strictSame(lines, [
+    ...ofIpvs('1'),
     'ipvsadm -A -t 192.0.2.100:80 -s wlc',
-    'ipvsadm -a -t 192.0.2.100:80 -r 192.0.2.11:80 -g -w 100',
+    'ipvsadm -a -t 192.0.2.100:80 -r 192.0.2.11:80 -g -w 0',
     'ip addr add 192.0.2.100/32 dev eth0',
     'arping -U -c 3 -I eth0 192.0.2.100',
   ]);
+  await site.waitFor('the first good check', () => weights(site.kernel)[rs1.address] === 100);
   t.strictSame(site.told('drift'), [], 'what users ask for is no drift');
 });
 
@@ -31,7 +36,10 @@ t.test(
     await site.waitFor('rs2 is out', () => weights(site.kernel)[rs2.address] === 0);
     t.strictSame(site.lines(), ['ipvsadm -e -t 192.0.2.100:80 -r 192.0.2.12:80 -g -w 0']);
     t.match(site.told('real-server-out').at(-1), /rs2 of web takes no new traffic: the agent on rs2 has not set up/);
-    t.match(site.told('real-server-in'), [/rs1 of web takes traffic with weight 100/, /rs2 of web takes traffic/]);
+    t.match(site.told('real-server-in'), [
+      /rs1 of web takes traffic: in service: answered/,
+      /rs2 of web takes traffic/,
+    ]);
     t.strictSame(site.told('drift'), []);
   },
 );
@@ -196,7 +204,8 @@ t.test('a VIP that somebody else moves is watched only', async (t) => {
 
 t.test('a port that stays on the director tells whether something listens there', async (t) => {
   const site = startSite(t);
-  site.kernel.listeners = (address, protocol) => new Set(address === vip && protocol === 'tcp' ? [8080] : []);
+  site.kernel.listeners = (address, protocol) =>
+    new Map(address === vip && protocol === 'tcp' ? [[8080, 'wildcard']] : []);
   const ports = { '8080/tcp': { policy: 'director' }, '8081/tcp': { policy: 'director' } };
   await site.put(web({}, { ports }));
   const { listening } = await site.reconciled();
@@ -269,4 +278,99 @@ t.test('a pass that failed is tried again in full, though a look takes long', as
   const began = performance.now();
   await site.reconciled();
   t.ok(performance.now() - began < 2000);
+});
+
+t.test(
+  'after a restart who served keeps its weight while checks say nothing yet, and who is new waits for its first good check',
+  async (t) => {
+    const before = await runningSite(t);
+    await before.stop();
+    const site = startSite(t, before);
+    site.health.judge = () => undefined;
+    const rs3 = { address: '192.0.2.13' };
+    await site.put(web({ rs1, rs2, rs3 }));
+    site.report('rs1', rs1.address, vip);
+    site.report('rs2', rs2.address, vip);
+    site.report('rs3', rs3.address, vip);
+    const settled = await site.waitFor('the start is settled, though no check has ended', (last) => last.settled);
+    t.match(settled.standings.get('web')?.realServers.get('rs3')?.reason, /not checked yet/);
+    t.strictSame(weights(site.kernel), { [rs1.address]: 100, [rs2.address]: 100, [rs3.address]: 0 });
+    site.health.judge = () => up;
+    site.director.wake();
+    await site.waitFor('rs3 takes traffic', () => weights(site.kernel)[rs3.address] === 100);
+  },
+);
+
+t.test('a start is settled once all agents have reported and all probes have answered', async (t) => {
+  const before = await runningSite(t);
+  await before.stop();
+  const site = startSite(t, before);
+  site.health.judge = () => undefined;
+  site.report('rs1', rs1.address, vip);
+  site.report('rs2', rs2.address, vip);
+  await site.waitFor('the first look', () => true);
+  site.health.judge = ({ address }) => (address === rs1.address ? up : refused);
+  const began = performance.now();
+  site.director.wake();
+  await site.waitFor('settled', (last) => last.settled);
+  t.ok(performance.now() - began < 2000, 'it does not wait for the whole time');
+  await site.waitFor('rs2 is out', () => weights(site.kernel)[rs2.address] === 0);
+  t.match(site.told('real-server-out').at(-1), /rs2 of web takes no new traffic: is refused/);
+});
+
+t.test('with fallback "director" its own address is a destination, of weight only while nobody is left', async (t) => {
+  const site = await runningSite(t);
+  await site.put(web({ rs1 }, { fallback: 'director' }));
+  await site.waitFor('it is there', () => weights(site.kernel)[vip] === 0);
+  site.health.judge = () => refused;
+  site.director.wake();
+  await site.waitFor('the director answers', () => weights(site.kernel)[vip] === 1);
+  t.equal(weights(site.kernel)[rs1.address], 0);
+  t.match(site.told('pool-notice').at(-1), /^80\/tcp of web: no real server is left: the director answers by itself/);
+  site.health.judge = () => up;
+  site.director.wake();
+  await site.waitFor('rs1 is back', () => weights(site.kernel)[rs1.address] === 100);
+  t.equal(weights(site.kernel)[vip], 0);
+  t.match(site.told('pool-notice').at(-1), /^80\/tcp of web: no longer: no real server is left/);
+});
+
+t.test('what is in maintenance and the director itself is not checked', async (t) => {
+  const site = await runningSite(t);
+  await site.put(web({ rs1: { ...rs1, state: 'maintenance' }, rs2, self: { address: '192.0.2.1' } }));
+  await site.waitFor('the targets', () => site.health.targets.length === 1);
+  t.match(site.health.targets, [{ vip, address: rs2.address, port: 80, protocol: 'tcp', check: { type: 'tcp' } }]);
+  await site.put({});
+  await site.waitFor('none', () => site.health.targets.length === 0);
+});
+
+t.test(
+  'where probes come from is stored for the agents as soon as the interface is there, and is a revision once',
+  async (t) => {
+    const site = startSite(t);
+    site.health.probers = (mac) => [`of ${mac}`];
+    const { revision, state } = await site.waitFor('the probers', (last) => last.state.probers.length > 0);
+    t.strictSame(state.probers, ['of 02:00:00:00:00:01']);
+    site.director.wake();
+    await site.director.passed.next(5000);
+    t.equal(site.director.last()?.revision, revision);
+  },
+);
+
+t.test('who comes in begins slowly, and that is neither drift nor news', async (t) => {
+  const site = await runningSite(t);
+  await site.put(web({ rs1, rs2: { ...rs2, state: 'drain' } }, { slowStartMs: 1500 }));
+  await site.reconciled();
+  await site.put(web({ rs1, rs2 }, { slowStartMs: 1500 }));
+  const seen = new Set<number>();
+  await site.waitFor('all its weight', () => {
+    const weight = weights(site.kernel)[rs2.address] ?? 0;
+    seen.add(weight);
+    return weight === 100;
+  });
+  t.ok(
+    [...seen].some((weight) => weight > 0 && weight < 100),
+    [...seen].join(),
+  );
+  t.equal(site.told('real-server-in').filter((words) => words.startsWith('rs2')).length, 2, 'each coming in once');
+  t.strictSame(site.told('drift'), []);
 });

@@ -1,18 +1,22 @@
 import type { Test } from 'tap';
+import { ipvsSysctls } from '../../src/core/ipvs-sysctls.ts';
 import { replacePools } from '../../src/core/pools.ts';
 import { commandOf } from '../../src/core/steps.ts';
+import type { Connect } from '../../src/director/local-check.ts';
 import { type Director, type Pass, startDirector } from '../../src/director/reconcile.ts';
 import { until } from '../../src/loop.ts';
 import { type Pools, poolsSchema, type Report, reportSchema } from '../../src/schema.ts';
 import { createAgentRegistry } from '../../src/store/agents.ts';
 import { createEvents } from '../../src/store/events.ts';
-import { openAgents, openState } from '../../src/store/state.ts';
+import { openAgents, openEvents, openState } from '../../src/store/state.ts';
 import { createFakeKernel, type FakeKernel } from '../fake-kernel.ts';
+import { createFakeHealth, type FakeHealth } from '../health.ts';
 
 /** A director with its real store, on a fake kernel. */
 export interface Site {
   kernel: FakeKernel;
   director: Director;
+  health: FakeHealth;
   folder: string;
   put(pools: object, drainMs?: number): Promise<void>;
   /** The agent of this real server reports these VIPs as in place. */
@@ -34,11 +38,14 @@ export interface SiteOptions {
   /** Of a site that was stopped. */
   folder?: string;
   manageVip?: boolean;
+  /** How connections to ports that stay on the director end; accepted without it. */
+  connect?: Connect;
 }
 
 const sites = new WeakMap<Test, Set<() => Promise<void>>>();
 
-export function startSite(t: Test, { kernel = createFakeKernel(), folder, manageVip = true }: SiteOptions = {}): Site {
+export function startSite(t: Test, options: SiteOptions = {}): Site {
+  const { kernel = createFakeKernel(), folder, manageVip = true, connect = async () => undefined } = options;
   const running = sites.get(t) ?? new Set();
   // All of a test's sites stop before its folder goes.
   if (!sites.has(t)) t.teardown(() => Promise.all([...running].map((stop) => stop())));
@@ -46,13 +53,25 @@ export function startSite(t: Test, { kernel = createFakeKernel(), folder, manage
   const home = folder ?? t.testdir({});
   const state = openState(home, () => director.wake());
   const knownAgents = openAgents(home);
-  const events = createEvents(() => {});
+  const events = createEvents(openEvents(home), () => {});
   const agents = createAgentRegistry(knownAgents, events, () => director.wake());
   const log = { info: () => {}, error: () => {} };
-  const director = startDirector({ kernel, state, agents: agents.all, events, interface: 'eth0', manageVip, log });
+  const health = createFakeHealth();
+  const director = startDirector({
+    kernel,
+    state,
+    agents: agents.all,
+    health,
+    connect,
+    events,
+    interface: 'eth0',
+    manageVip,
+    log,
+  });
   let seen = kernel.applied.length;
   const stop = async () => {
     await director.stop();
+    await events.stop();
     await knownAgents.change((value) => value);
   };
   running.add(stop);
@@ -68,6 +87,7 @@ export function startSite(t: Test, { kernel = createFakeKernel(), folder, manage
   return {
     kernel,
     director,
+    health,
     folder: home,
     put: async (pools, drainMs) => {
       const parsed: Pools = poolsSchema.parse(pools);
@@ -124,6 +144,10 @@ export async function runningSite(t: Test, options: SiteOptions = {}): Promise<S
   site.lines();
   return site;
 }
+
+/** The command lines that set the sysctls of IPVS which are not as they must be on a fake kernel, or put them back. */
+export const ofIpvs = (to: '0' | '1'): string[] =>
+  ipvsSysctls.filter(({ value }) => value === '1').map(({ key }) => `sysctl -w ${key}=${to}`);
 
 /** No pool and no drain is left. */
 export const isForgotten = ({ state }: Pass): boolean =>

@@ -2,8 +2,9 @@ import t from 'tap';
 import { lookAt } from '../../src/director/facts.ts';
 import { createVipGuard } from '../../src/director/vips.ts';
 import { createEvents } from '../../src/store/events.ts';
+import { inMemory } from '../documents.ts';
 import { addressOn, createFakeKernel, createWorld, linkOf } from '../fake-kernel.ts';
-import { rs1, runningSite, startSite, vip, web } from './site.ts';
+import { ofIpvs, rs1, runningSite, startSite, vip, web } from './site.ts';
 
 t.test(
   'while another host answers for a VIP, services are programmed and the address is not taken',
@@ -19,6 +20,7 @@ t.test(
     t.match(blocked.get(vip), `another host on the LAN answers for ${vip}: ${mac}`);
     t.equal(reconciledRevision, 0);
     t.strictSame(site.lines(), [
+      ...ofIpvs('1'),
       'ipvsadm -A -t 192.0.2.100:80 -s wlc',
       'ipvsadm -a -t 192.0.2.100:80 -r 192.0.2.11:80 -g -w 0',
     ]);
@@ -105,7 +107,7 @@ t.test('a VIP that is put in mid-pass is not taken before the LAN was asked for 
 /** A guard with a clock that a test moves. */
 function guardOf(world = createWorld()) {
   const kernel = createFakeKernel(world);
-  const events = createEvents(() => {});
+  const events = createEvents(inMemory({ events: [] }), () => {});
   const clock = { now: 0 };
   const asked: string[] = [];
   const { whoHas } = kernel;

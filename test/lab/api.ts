@@ -48,6 +48,8 @@ export interface Api {
   clear: () => Promise<void>;
   status: (pool: string) => Promise<Status>;
   events: (after?: number) => Promise<Event[]>;
+  /** When an agent last reported, RFC 3339; undefined: never. */
+  lastReport: (agent: string) => Promise<string | undefined>;
   /** Speaks as the agents of these names, each with these addresses and fit for these VIPs. */
   speakAs: (agents: Record<string, { addresses: string[]; vips: string[] }>) => Promise<void>;
 }
@@ -88,6 +90,10 @@ export function connectApi(port: number): Api {
     },
     status: async (pool) => (await call<Status>('GET', `/v1/status?pool=${pool}`)).body,
     events: async (after = 0) => (await call<{ events: Event[] }>('GET', `/v1/events?after=${after}`)).body.events,
+    lastReport: async (agent) => {
+      const { body } = await call<{ agents: Record<string, { lastReport: string | null }> }>('GET', '/v1/agents');
+      return body.agents[agent]?.lastReport ?? undefined;
+    },
     speakAs: async (agents) => {
       for (const [name, { addresses, vips }] of Object.entries(agents)) {
         const report: Report = {

@@ -3,12 +3,16 @@ import type { Host } from '../../infra/lab/host.ts';
 import { vip, vip6 } from '../../infra/lab/hosts.ts';
 import { followAddresses, longestGap, rules, timeRepair, timeSysctl, withinASecond } from './drift.ts';
 import { addresses, ipvs, suppression } from './kernel.ts';
+import { startListeners } from './listeners.ts';
 import { makeSite } from './site.ts';
 
 const site = await makeSite(t);
 const { api, director, rs1, rs2, until } = site;
 const controller = await site.startController();
-for (const rs of [rs1, rs2]) site.startAgent(rs);
+for (const rs of [rs1, rs2]) {
+  startListeners(rs, ['80/tcp', '53/udp']);
+  site.startAgent(rs);
+}
 const ports = {
   '80/tcp': { policy: 'real-servers', scheduler: 'wrr', persistenceSeconds: 300 },
   '53/udp': { policy: 'real-servers' },

@@ -1,6 +1,7 @@
 // Watching a kernel for changes that nobody asked for.
-import { readFile, readlink, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { Host } from '../../infra/lab/host.ts';
+import { lookout } from '../../infra/lab/lookout.ts';
 import { waitFor } from '../../infra/lab/wait.ts';
 
 export interface Rules {
@@ -9,15 +10,6 @@ export interface Rules {
   /** When the state was such, at every look: milliseconds since the epoch. */
   when: (such: (state: string) => boolean) => number[];
   stop: () => void;
-}
-
-/** A process that does nothing but show its host's network in /proc/PID/net. */
-export async function lookout(host: Host): Promise<number> {
-  const { pid } = host.spawn('lookout', ['sleep', 'infinity']);
-  const network = `net:[${(await stat(host.netnsPath)).ino}]`;
-  const there = async () => (await readlink(`/proc/${pid}/ns/net`)) === network;
-  await waitFor(there, { what: 'the lookout to be in its place' });
-  return pid;
 }
 
 /** Looks every 10 ms at a host's IPVS services of an IPv4 VIP. IPVS must be loaded. */

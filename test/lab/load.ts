@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host, Program } from '../../infra/lab/host.ts';
+import { lookout } from '../../infra/lab/lookout.ts';
 import { waitFor } from '../../infra/lab/wait.ts';
-import { lookout } from './follow.ts';
 import { beginDownload, longBytes } from './images.ts';
 
 export interface Load {
@@ -18,7 +18,7 @@ export interface Outcome {
   failures: Record<string, number>;
 }
 
-interface Tally {
+export interface Tally {
   requests: number;
   connect: number;
   read: number;
@@ -59,6 +59,13 @@ export async function startLoad(client: Host, vip: string): Promise<Load> {
       };
     },
   };
+}
+
+/** 100 connections that stay, as fast as they can; the servers close each after some requests, as they all do. */
+export function startManyConnections(client: Host, vip: string): { stop: () => Promise<Tally> } {
+  const wrk = ['wrk', '-t1', '-c100', '-d1h', '--timeout', '20s', '-s', script, `http://${vip}/images/1.jpg`];
+  const started = client.spawn('load-many', wrk, { env: { PAUSE: '20', CONNECTION: 'keep-alive' } });
+  return { stop: () => tally(started) };
 }
 
 /** wrk sums up when it is interrupted. */

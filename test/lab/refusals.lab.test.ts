@@ -5,6 +5,7 @@ import t, { type Test } from 'tap';
 import { vip, vip6 } from '../../infra/lab/hosts.ts';
 import type { PoolText } from './api.ts';
 import { addresses, holdersOf, ipvs, snapshot } from './kernel.ts';
+import { startListeners } from './listeners.ts';
 import { reboot } from './reboot.ts';
 import { controllerFile, controllerFlags, type Flags, makeSite, ours } from './site.ts';
 
@@ -31,6 +32,7 @@ const startController = async (t: Test, flags?: Flags) => {
   const controller = await site.startController(flags);
   t.teardown(() => controller.end());
 };
+startListeners(director, ['80/tcp']);
 const stateFile = (name: string) => join(director.dir, 'state', name);
 
 t.test('without ip_vs in the kernel the controller ends with 3 and says how to get it', async (t) => {

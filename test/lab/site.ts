@@ -21,7 +21,9 @@ export interface Site extends Lab {
   /** The same, and waits for its API. */
   startController: (flags?: Flags) => Promise<Program>;
   /** Starts the agent of a host. */
-  startAgent: (host: Host, flags?: Flags) => Program;
+  startAgent: (host: Host, flags?: Flags, env?: Record<string, string>) => Program;
+  /** Runs a command of the agent of a host, such as teardown, to its end. */
+  runAgent: (host: Host, command: string) => Promise<unknown>;
   /** As {@link waitFor}; the programs' last words are told when time is up. */
   until: <T>(condition: () => Promise<T> | T, what: string, timeoutMs?: number) => Promise<NonNullable<T>>;
 }
@@ -47,6 +49,7 @@ export const agentFlags = (host: Host, director: Host): Flags => ({
 
 /** Makes the hosts; nothing of ours runs yet. */
 export async function makeSite(t: Test, options: LabOptions = {}): Promise<Site> {
+  if (process.env.DSR_LAB !== '1') throw new Error('this needs a kernel of its own: npm test -- test/lab');
   t.setTimeout(600_000);
   const lab = await makeLab({ realServers: 2, mbit: 0, ...options });
   const bridge = await startApiBridge(lab.director, lab.director.dir, ['127.0.0.1:7100']);
@@ -59,8 +62,8 @@ export async function makeSite(t: Test, options: LabOptions = {}): Promise<Site>
   const explain = async () => (await Promise.all([...started].map((one) => one.tail()))).join('\n');
   const until: Site['until'] = (condition, what, timeoutMs = 60_000) =>
     waitFor(condition, { what, timeoutMs, explain } satisfies WaitOptions);
-  const start = (host: Host, name: string, argv: string[]): Program => {
-    const one = host.spawn(name, argv);
+  const start = (host: Host, name: string, argv: string[], env?: Record<string, string>): Program => {
+    const one = host.spawn(name, argv, env ? { env } : {});
     started.add(one);
     void one.ended.then(() => started.delete(one));
     return one;
@@ -82,7 +85,8 @@ export async function makeSite(t: Test, options: LabOptions = {}): Promise<Site>
       await until(async () => (await api.call('GET', '/v1/status')).status === 200, 'the API to answer');
       return controller;
     },
-    startAgent: (host, flags = {}) =>
-      start(host, 'agent', ours(agentFile, { ...agentFlags(host, lab.director), ...flags })),
+    startAgent: (host, flags = {}, env) =>
+      start(host, 'agent', ours(agentFile, { ...agentFlags(host, lab.director), ...flags }), env),
+    runAgent: (host, command) => host.exec(ours(agentFile, agentFlags(host, lab.director), command)),
   };
 }

@@ -3,6 +3,7 @@ import t, { type Test } from 'tap';
 import type { Host, Program } from '../../infra/lab/host.ts';
 import type { PoolText } from './api.ts';
 import { holdersOf, ipvs, snapshot } from './kernel.ts';
+import { startListeners } from './listeners.ts';
 import { reboot } from './reboot.ts';
 import { agentFile, agentFlags, controllerFile, controllerFlags, makeSite, ours } from './site.ts';
 
@@ -27,6 +28,8 @@ const commandOf = (host: Host) =>
     ? ours(controllerFile, controllerFlags(director), 'teardown')
     : ours(agentFile, agentFlags(host, director), 'teardown');
 const teardown = (host: Host) => host.exec(commandOf(host), { reject: false });
+
+for (const host of all) startListeners(host, Object.keys(ports));
 
 /** Starts everything and waits until all real servers serve. */
 async function serve(): Promise<Program[]> {

@@ -1,7 +1,8 @@
+import { ipvsSysctls } from '../../src/core/ipvs-sysctls.ts';
 import { commandOf } from '../../src/core/steps.ts';
 import { poolsSchema, reportSchema } from '../../src/schema.ts';
 import { createSite, pass, put, reconcile, type Site, teardown } from '../core/site.ts';
-import { applyStep } from '../fake-kernel.ts';
+import { applyStep, createWorld } from '../fake-kernel.ts';
 import { parseCommand } from './command.ts';
 
 /** One "== KIND REST" heading of a scenario and the lines under it. */
@@ -37,7 +38,10 @@ export function parseScenario(text: string): { title: string; sections: Section[
 
 /** Plays the scenario; the answer is it told again, with the steps that the director really took. */
 export function play({ title, sections }: ReturnType<typeof parseScenario>): string[] {
-  const site = createSite();
+  const world = createWorld();
+  // Told of once, in the tests of the ledger; here they are as they must be.
+  for (const { key, value } of ipvsSysctls) world.sysctls.set(key, value);
+  const site = createSite({ world });
   return [
     title,
     ...sections.flatMap(({ kind, rest, lines }) => [

@@ -5,6 +5,7 @@ import { type Report, reportSchema } from '../../src/schema.ts';
 import { createAgentRegistry } from '../../src/store/agents.ts';
 import { createEvents } from '../../src/store/events.ts';
 import { openAgents } from '../../src/store/state.ts';
+import { inMemory } from '../documents.ts';
 
 const vip = '192.0.2.100';
 const report = (more: Partial<Report> = {}): Report =>
@@ -23,7 +24,7 @@ function registry(t: Test, known?: string) {
   // Before the folder goes.
   t.teardown(saved);
   const folder = known ?? t.testdir({});
-  const events = createEvents(() => {});
+  const events = createEvents(inMemory({ events: [] }), () => {});
   const document = openAgents(folder);
   const counts = { changed: 0 };
   let now = 1000;

@@ -14,7 +14,7 @@ import { holdersOf, ipvs } from './kernel.ts';
 import { startLoad } from './load.ts';
 import { makeSite } from './site.ts';
 
-const rounds = process.env.LONG ? 40 : 8;
+const rounds = process.env.LONG ? 40 : 5;
 const site = await makeSite(t);
 const { api, client, director, rs1, rs2, until } = site;
 const web: PoolText = {

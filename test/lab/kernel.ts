@@ -51,6 +51,6 @@ export const suppression = ['all', 'eth0'].flatMap((dev) => [
 /** Everything of a host that the programs may change: to be byte for byte as before when they are done. */
 export async function snapshot(host: Host): Promise<string> {
   const command = `ip -j -p addr; ip -j rule; ip -j route; ip -6 -j route; ipvsadm -Sn | sort
-grep -rs '' /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf | sort`;
+grep -rs '' /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/vs | sort`;
   return (await host.exec(['sh', '-c', command])).stdout;
 }

@@ -26,7 +26,8 @@ export interface RealServerDesired {
 }
 
 // arp_ignore 1: answer only for addresses of the interface that was asked; arp_announce 2: never name the VIP as sender
-// (kernel Documentation/networking/ip-sysctl.rst). The kernel takes the larger of "all" and the interface.
+// (kernel Documentation/networking/ip-sysctl.rst). The kernel takes the larger of "all" and the interface. arp_ignore 2
+// suppresses too, but does not answer a prober whose address is of another network (arp_ignore() in net/ipv4/arp.c).
 const suppression = [
   { name: 'arp_ignore', value: '1', alsoFine: ['2'] },
   { name: 'arp_announce', value: '2', alsoFine: [] },
@@ -45,16 +46,19 @@ export function desiredRealServer(
     if (reason?.kind === 'never') continue;
     desired.vips.add(vip);
     if (!reason) desired.addresses.set(vip, { address: vip, prefix: hostPrefix(vip), interface: 'lo' });
+    const card = interfaceOf(address, host);
+    const isNear = wanted.probers.every(
+      (prober) => familyOf(prober) === 'ipv6' || (card !== undefined && isOnNetworkOf(card, prober, host)),
+    );
     if (familyOf(vip) === 'ipv4')
-      for (const { key, value, alsoFine } of rulesOf(interfaceOf(address, host))) {
+      for (const { key, value, alsoFine } of rulesOf(card)) {
         const is = sysctls.get(key);
-        desired.sysctls.set(key, alsoFine.find((fine) => fine === is) ?? value);
+        desired.sysctls.set(key, (isNear && alsoFine.find((fine) => fine === is)) || value);
       }
-    const name = interfaceOf(address, host);
-    if (reason || name === undefined) continue;
+    if (reason || card === undefined) continue;
     for (const prober of wanted.probers)
-      if (familyOf(prober) === familyOf(vip) && !isOnNetworkOf(name, prober, host))
-        desired.routes.set(routeKey({ address: prober, interface: name }), { address: prober, interface: name });
+      if (familyOf(prober) === familyOf(vip) && !isOnNetworkOf(card, prober, host))
+        desired.routes.set(routeKey({ address: prober, interface: card }), { address: prober, interface: card });
   }
   return { desired, refused };
 }

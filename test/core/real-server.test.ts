@@ -209,11 +209,19 @@ t.test('an IPv6 VIP on lo needs no suppression: nobody answers for it on another
   ]);
 });
 
-t.test('arp_ignore 2 is stricter than 1, and left as it is', async (t) => {
+t.test('arp_ignore 2 is put to 1 while probes come from another network: they would get no ARP answer', async (t) => {
+  const host = createHost();
+  host.world.sysctls.set('net.ipv4.conf.eth0.arp_ignore', '2');
+  const line = 'sysctl -w net.ipv4.conf.eth0.arp_ignore=1';
+  t.ok(reconcile(host, wants(vip)).map(commandOf).includes(line));
+  t.ok(reconcile(host, wants()).map(commandOf).includes(line.replace(/1$/, '2')), 'and put back');
+});
+
+t.test('arp_ignore 2 is stricter than 1, and else left as it is', async (t) => {
   const host = createHost();
   host.world.sysctls.set('net.ipv4.conf.all.arp_ignore', '2');
   t.notOk(
-    reconcile(host, wants(vip))
+    reconcile(host, { ...wants(vip), probers: ['fd00::9'] })
       .map(commandOf)
       .some((line) => line.includes('all.arp_ignore')),
   );

@@ -25,7 +25,8 @@ async function udp(type: 'udp4' | 'udp6', port: number, address: string, ipv6Onl
 lab(t, 'a port has a listener when a socket takes what comes to the address', async (t) => {
   sh(`ip addr add ${VIP}/32 dev lo; ip addr add ${VIP6}/128 dev lo; ip addr add 192.0.2.11/32 dev lo`);
   const kernel = openKernel({ ipvs: false });
-  const ports = (address: string, protocol: Protocol) => [...kernel.listeners(address, protocol)].sort();
+  const ports = (address: string, protocol: Protocol) => [...kernel.listeners(address, protocol).keys()].sort();
+  const bound = (address: string, protocol: Protocol, port: number) => kernel.listeners(address, protocol).get(port);
   t.strictSame([ports(VIP, 'tcp'), ports(VIP6, 'udp')], [[], []]);
   const servers = [
     await tcp(1001, VIP),
@@ -49,6 +50,7 @@ lab(t, 'a port has a listener when a socket takes what comes to the address', as
   t.strictSame(ports(VIP6, 'tcp'), [1004, 1005, 1006]);
   t.strictSame(ports(VIP, 'udp'), [2001, 2002, 2005]);
   t.strictSame(ports(VIP6, 'udp'), [2004, 2005, 2006]);
+  t.strictSame([bound(VIP, 'udp', 2001), bound(VIP, 'udp', 2002)], ['address', 'wildcard']);
   const heard = sh('ss -Hltn').trim().split('\n').length;
   t.equal(heard, 7, 'ss sees the same sockets');
   for (const one of [...servers, connected]) one.close();

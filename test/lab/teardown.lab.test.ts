@@ -40,7 +40,11 @@ async function serve(): Promise<Program[]> {
       (line) => line.startsWith('-a') && / \S*(150\]?):(80|53) /.test(line),
     );
     return entries.length === 8 && entries.every((line) => line.endsWith('-g -w 7'));
-  }, 'all real servers, and only they, to serve');
+  }, 'all real servers, and only they, to serve').catch(async (error: Error) => {
+    throw new Error(
+      `${error.message}\n${(await ipvs(director)).join('\n')}\n${JSON.stringify(await Promise.all(Object.keys(pools).map(api.status)))}`,
+    );
+  });
   // The controller also goes by what it heard from the agents before its start.
   for (const rs of [rs1, rs2])
     for (const vip of [four, six])

@@ -3,7 +3,7 @@ import { vip, vip6 } from '../../infra/lab/hosts.ts';
 import { startImages, startPhp } from '../../infra/lab/parts.ts';
 import { capture, type Frame } from './capture.ts';
 import { askUdp, fetchImages, fetchPage, startUdpEcho } from './images.ts';
-import { addresses, ipvs } from './kernel.ts';
+import { addresses, holdersOf, ipvs } from './kernel.ts';
 import { makeSite } from './site.ts';
 
 const site = await makeSite(t, { extraHosts: ['neighbour'] });
@@ -49,6 +49,15 @@ t.test('the director announces a VIP that it takes, by gratuitous ARP and unsoli
   ]);
 });
 
+t.test('programs on the real servers can bind to the VIPs', async () => {
+  for (const rs of [rs1, rs2]) {
+    for (const address of [vip, vip6])
+      await until(async () => (await holdersOf(rs, address)).length === 1, `${address} on ${rs.name}`);
+    const echo = startUdpEcho(rs, [vip, vip6], 5353);
+    await until(async () => (await echo.tail()).match(/listening/g)?.length === 2, 'the echo');
+  }
+});
+
 t.test('real servers have the VIPs on lo and get their weights', async (t) => {
   const destinations = async () => (await ipvs(director)).filter((line) => line.startsWith('-a'));
   await until(async () => (await destinations()).every((line) => line.endsWith('-w 100')), 'all weights');
@@ -62,13 +71,6 @@ t.test('real servers have the VIPs on lo and get their weights', async (t) => {
   }
 });
 
-t.test('programs on the real servers can bind to the VIPs', async () => {
-  for (const rs of [rs1, rs2]) {
-    const echo = startUdpEcho(rs, [vip, vip6], 5353);
-    await until(async () => (await echo.tail()).match(/listening/g)?.length === 2, 'the echo');
-  }
-});
-
 for (const [family, address] of [
   ['IPv4', vip],
   ['IPv6', vip6],
@@ -78,7 +80,8 @@ for (const [family, address] of [
   t.test(`images over ${family} come straight from the real servers, not through the director`, async (t) => {
     const [onRouter, onDirector] = await Promise.all([
       capture(router, 'eth0', `host ${address} and tcp port 80`),
-      capture(director, 'eth0', 'tcp port 80'),
+      // Not what the prober sends and gets.
+      capture(director, 'eth0', `tcp port 80 and host ${from}`),
     ]);
     const before = await site.counters();
     const images = await fetchImages(client, address, 6);

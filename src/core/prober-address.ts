@@ -29,10 +29,11 @@ export function proberMac(mac: string): Uint8Array {
   return Uint8Array.from([(first & 0xfc) | 0x02, ...rest]);
 }
 
-/** 169.254.1.0 to 169.254.254.255 (RFC 3927, 2.1). */
+/** 169.254.1.0 to 169.254.254.255 (RFC 3927, 2.1), but for 169.254.169.x, where clouds have their metadata. */
 function linkLocalV4(mac: string): Uint8Array {
-  const [third = 0, more = 0, fourth = 0] = hashed(mac, '169.254', 3);
-  return Uint8Array.of(169, 254, 1 + ((third * 256 + more) % 254), fourth);
+  const [first = 0, more = 0, fourth = 0] = hashed(mac, '169.254', 3);
+  const third = 1 + ((first * 256 + more) % 253);
+  return Uint8Array.of(169, 254, third < 169 ? third : third + 1, fourth);
 }
 
 /** fd00::/8 (RFC 4193, 3.1); the global ID of 40 bits, the subnet and the interface all follow from the MAC. */

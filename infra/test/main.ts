@@ -39,9 +39,10 @@ if (only.length === 0)
   ] as const)
     add(what, await check(argv));
 if (anywhere.length > 0) add('unit and property tests', await tap('unit', anywhere));
-// A guest for each file of the whole system and one for all the parts; as many beside each other as there are processors.
-const wholeSystem = onKernel.filter((file) => file.startsWith('test/lab/'));
-const parts = onKernel.filter((file) => !file.startsWith('test/lab/'));
+// A guest for each file of the whole system and of the checks, and one for the other parts; as many beside each other as
+// there are processors.
+const wholeSystem = onKernel.filter((file) => /^test\/(lab|check)\//.test(file));
+const parts = onKernel.filter((file) => !wholeSystem.includes(file));
 const jobs = [...wholeSystem.map((file) => [file]), ...(parts.length > 0 ? [parts] : [])];
 const counts = new Map<string[], Count>();
 const worker = async () => {

@@ -1,7 +1,11 @@
 // A program that does nothing but check what its first argument says, and writes what it finds.
+import { join } from 'node:path';
 import type { ProberOptions } from '../../src/check/probe.ts';
-import { startProber } from '../../src/check/prober.ts';
 import type { Target } from '../../src/core/targets.ts';
+
+const built = join(import.meta.dirname, '../../dist/src/check/prober.js');
+const { startProber } = (await import(built)) as typeof import('../../src/check/prober.ts');
+process.execArgv.length = 0;
 
 const { options, targets } = JSON.parse(process.argv[2] ?? '{}') as {
   options: Omit<ProberOptions, 'log'>;

@@ -7,11 +7,15 @@ import type { Host, Program } from '../../infra/lab/host.ts';
 import { type Lab, makeLab, vip, vip6 } from '../../infra/lab/hosts.ts';
 import { type WaitOptions, waitFor as wait } from '../../infra/lab/wait.ts';
 import type { Prober, ProberOptions } from '../../src/check/probe.ts';
-import { startProber } from '../../src/check/prober.ts';
 import { checkSchema } from '../../src/check-schema.ts';
 import type { Finding } from '../../src/core/health.ts';
 import { proberAddresses } from '../../src/core/prober-address.ts';
 import { type Target, targetKey } from '../../src/core/targets.ts';
+
+// As it is installed: its process starts quicker than through a loader, which must not be passed on to it either.
+const built = join(import.meta.dirname, '../../dist/src/check/prober.js');
+const { startProber } = (await import(built)) as typeof import('../../src/check/prober.ts');
+process.execArgv.length = 0;
 
 /** Patient, since a busy machine starts a process in many seconds. */
 const waitFor = <T>(condition: () => Promise<T> | T, options: WaitOptions) =>

@@ -85,7 +85,7 @@ async function tapInGuest(list: string[]): Promise<Count> {
     argv: tapCommand(output, list, false),
     cwd: root,
     env: { DSR_LAB: '1', TAP_JOBS: '1', TAP_TIMEOUT: '600', ...(long && { LONG: '1' }) },
-    share: [results, join(root, '.tap')],
+    share: [results],
     memory: '4G',
   });
   stop();

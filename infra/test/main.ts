@@ -93,6 +93,6 @@ async function tapInGuest(list: string[]): Promise<Count> {
 }
 
 function tapCommand(output: string, list: string[], coverage: boolean): string[] {
-  const command = ['npx', '--no-install', 'tap', 'run', '--reporter=silent', `--output-file=${output}`];
+  const command = [join(root, 'node_modules/.bin/tap'), 'run', '--reporter=silent', `--output-file=${output}`];
   return [...command, ...(coverage ? ['--coverage-report=none'] : ['--disable-coverage']), ...list];
 }

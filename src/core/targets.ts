@@ -35,8 +35,19 @@ export function targetOf(vip: string, address: string, key: string, check: Check
 
 /** Equal for targets that one check answers for: the same server, VIP, port and kind of check. */
 export function targetKey({ vip, address, port, protocol, check }: Target): string {
-  const { port: other, ...rest } = check;
   // A kind that runs over TCP does not care for the protocol of the balanced port.
   const transport = check.type === 'dns' ? (check.transport ?? protocol) : check.type === 'exec' ? protocol : '';
-  return JSON.stringify([vip, address, other ?? port, transport, rest]);
+  return `${vip} ${address} ${check.port ?? port} ${transport} ${textOf(check)}`;
+}
+
+/** Checks are many thousands of times the same object: their text is made once. */
+const texts = new WeakMap<Check, string>();
+
+function textOf(check: Check): string {
+  const known = texts.get(check);
+  if (known !== undefined) return known;
+  const { port: _, ...rest } = check;
+  const text = JSON.stringify(rest);
+  texts.set(check, text);
+  return text;
 }

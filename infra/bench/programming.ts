@@ -54,6 +54,7 @@ const pools = Object.fromEntries(
 const controller = execa(
   'node',
   [
+    '--max-semi-space-size=4',
     'dist/src/controller.js',
     '--interface',
     'eth0',
@@ -90,7 +91,8 @@ const agent = execa(
 );
 await speak();
 
-const speaking = setInterval(() => void speak(), 1000);
+// At the end the controller goes first.
+const speaking = setInterval(() => void speak().catch(() => {}), 1000);
 const rows = { ipvsadm: [] as number[], controller: [] as number[], inService: [] as number[] };
 for (let round = 1; round <= rounds; round++) {
   const order = round % 2 ? (['ipvsadm', 'controller'] as const) : (['controller', 'ipvsadm'] as const);

@@ -101,6 +101,7 @@ export function startDirector(options: DirectorOptions): Director {
   /** Since when they serve, by tenure key; and those that a pass has judged. */
   let tenures: ReadonlyMap<string, number> = new Map();
   let looked: ReadonlySet<string> = new Set();
+  let followed: { stored: State['pools']; localAddresses: ReadonlySet<string> } | undefined;
 
   const facts = (pools: Pools, drains: State['drains'], look: Look): DirectorFacts => {
     const localAddresses = new Set(look.addresses.map(({ address }) => address));
@@ -118,6 +119,14 @@ export function startDirector(options: DirectorOptions): Director {
       manageVip: options.manageVip,
       conflicts: guard.conflicts,
     };
+  };
+
+  /** Thousands of targets are worked out anew only when they can differ. */
+  const followPools = (stored: State['pools'], { pools, localAddresses }: DirectorFacts): void => {
+    if (stored === followed?.stored && isDeepStrictEqual(localAddresses, followed.localAddresses)) return;
+    followed = { stored, localAddresses };
+    looked = judged(pools);
+    options.health.set(targetsOf(pools, localAddresses));
   };
 
   /** What serves; of a member that is new here, what the kernel says: it may have served before this start. */
@@ -168,10 +177,9 @@ export function startDirector(options: DirectorOptions): Director {
     const blocked = await guard.check(options.manageVip ? asked : [], look);
     await tellProbers(look);
     const { now, known, standings, desired } = await prepare(look, blocked, asked);
-    options.health.set(targetsOf(known.pools, known.localAddresses));
+    followPools(now.pools, known);
     const connections = localChecks.follow(known.pools, { ...look, ...known });
     tenures = nextTenures(known.pools, standings, known);
-    looked = judged(known.pools);
     const settled = isSettled(known);
     const steps = plan(desired, look, now.ledger, { role: 'director', settled });
     const held = !settled && plan(desired, look, now.ledger, { role: 'director', settled: true }).length > steps.length;

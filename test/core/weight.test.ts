@@ -303,13 +303,10 @@ holds(
   'failures without doubt always take out, unless the pool keeps all that were fit when nobody is left',
   fc.property(portArb, rulesArb, (candidates, more) => {
     const { members } = port(candidates, more);
-    const others = Object.entries(candidates).filter(([, c]) => !isOut(c));
-    const someoneLeft = others.some(([name, c]) => !isDoubtful(c) && members.get(name)?.serving);
+    const left = serving(port(candidates, { ...more, fallback: 'refuse' }));
     return Object.entries(candidates).every(([name, c]) => {
-      if (!isOut(c)) return true;
-      return (
-        !members.get(name)?.serving || (more.fallback === 'keep' && !someoneLeft && c.attestation.verdict !== 'never')
-      );
+      if (!isOut(c) || !members.get(name)?.serving) return true;
+      return more.fallback === 'keep' && left.length === 0 && c.attestation.verdict !== 'never';
     });
   }),
   1000,

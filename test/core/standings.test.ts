@@ -373,6 +373,8 @@ holds(
       look(life);
     }
     for (const name of names) for (let i = 0; i < story.rise; i++) probe(life, name, 'ok');
+    // Who is kept by the fallback has served from then on: the next pass may do without the others.
+    look(life);
     const before = serving(look(life));
     for (const agent of life.agents.values()) agent.lastReport = null;
     life.now += ms;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# npm run bench -- NAME [--json FILE] [--rounds N]: sets up what a benchmark needs, then runs it in a guest.
+# npm run bench -- NAME [--json FILE] [--rounds N] [--readme]: sets up what a benchmark needs, then runs it in a guest.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export TSX_DISABLE_CACHE=1 # which it would leave in /tmp

@@ -1,4 +1,4 @@
-// npm run bench -- programming [--json FILE] [--rounds N]
+// npm run bench -- NAME [--json FILE] [--rounds N] [--readme]
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
@@ -20,7 +20,7 @@ const program = new Command('npm run bench --')
   .option('--rounds <n>', 'how often each side runs, alternating', (text) => {
     if (!/^[1-9]\d?$/.test(text)) throw new InvalidArgumentError('1 to 99');
     return Number(text);
-  }, 7) // biome-ignore format: short
+  }, 10) // biome-ignore format: short
   .option('--readme', 'write the table into the README')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
   .parse();

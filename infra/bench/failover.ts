@@ -133,7 +133,8 @@ const fine =
   killed.controller !== null &&
   killed.controller <= 600 &&
   medians.every(
-    ({ outMs: { controller, keepalived } }) => controller !== null && controller <= (keepalived ?? patienceMs) + chanceMs,
+    ({ outMs: { controller, keepalived } }) =>
+      controller !== null && controller <= (keepalived ?? patienceMs) + chanceMs,
   );
 console.log(
   fine

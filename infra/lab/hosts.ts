@@ -34,6 +34,8 @@ export interface Lab {
   hosts: Record<string, Host>;
   /** Of every host's card, by the host's name. */
   counters: () => Promise<Record<string, Counters>>;
+  /** Gives the cards of the director and the real servers another speed. */
+  setSpeed: (mbit: number) => Promise<void>;
   /** Ends every process in the hosts and removes them. */
   close: () => Promise<void>;
 }
@@ -79,6 +81,10 @@ export async function makeLab(options: LabOptions = {}): Promise<Lab> {
     realServers: Array.from({ length: realServers }, (_, i) => host(`rs${i + 1}`)),
     hosts,
     counters,
+    setSpeed: async (mbit) => {
+      const words = ['tc', 'qdisc', 'replace', 'dev', 'eth0', 'root', ...shaped({ ...options, mbit }).split(' ')];
+      for (const { name, qdisc } of wirings) if (qdisc) await hosts[name]?.exec(words);
+    },
     close: async () => {
       await endProcesses([cables, ...wirings.map(({ netns }) => netns)].map((netns) => `/run/netns/${netns}`));
       await removeHosts(wirings);
@@ -88,12 +94,7 @@ export async function makeLab(options: LabOptions = {}): Promise<Lab> {
   };
 }
 
-function onLan(
-  root: string,
-  { prefix = '', mbit = 100, burst = '256k' }: LabOptions,
-  name: string,
-  number: number,
-): Wiring {
+function onLan(root: string, { prefix = '', mbit = 100, burst }: LabOptions, name: string, number: number): Wiring {
   return {
     name,
     netns: `${prefix}${name}`,
@@ -104,9 +105,11 @@ function onLan(
     gateway: { ip: '192.0.2.1', ip6: '2001:db8:2::1' },
     peer: name,
     peerNetns: `${prefix}switch`,
-    ...(mbit > 0 && { qdisc: `tbf rate ${mbit}mbit burst ${burst} latency 100ms` }),
+    ...(mbit > 0 && { qdisc: shaped({ mbit, ...(burst && { burst }) }) }),
   };
 }
+
+const shaped = ({ mbit, burst = '256k' }: LabOptions): string => `tbf rate ${mbit}mbit burst ${burst} latency 100ms`;
 
 /** Its eth0 is on the LAN; its second card, named client after what is at its other end, gets made with the client. */
 function router(root: string, prefix: string): Wiring {

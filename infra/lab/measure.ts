@@ -12,20 +12,29 @@ type Tell = (event: Event) => void;
 export const images = { count: 4, bytes: 200_000 };
 
 const mostAttempts = 3;
+/** Three such cards are less than a slow machine can fill. */
+const slowMbit = 30;
 
-/** Measures; again where the processor, and not the cards, has been the limit. */
+/**
+ * Measures; again where the processor, and not the cards, has been the limit, at last with cards that even a slow or
+ * busy machine can fill: the ratio does not depend on their speed.
+ */
 export async function measure(lab: Lab, settings: Settings, tell: Tell): Promise<Result> {
   const fetcher = startFetcher(lab.client);
   await calm();
+  let { mbit } = settings;
   for (let attempt = 1; ; attempt++) {
-    const result = await measureOnce(lab, settings, fetcher, tell);
+    const result = await measureOnce(lab, { ...settings, mbit }, fetcher, tell);
     const limited = !result.goals.every(({ met }) => met) && result.direct.idle < 0.35;
     if (!limited || attempt === mostAttempts) return result;
-    const lines = [
-      '',
-      `${result.ratio.toFixed(2)} x HAProxy, but the processor was busy, so the cards may not have been the limit. Once more:`,
-    ];
-    tell({ type: 'note', lines });
+    const slower = attempt === mostAttempts - 1 && mbit > slowMbit;
+    if (slower) {
+      mbit = slowMbit;
+      await lab.setSpeed(mbit);
+    }
+    const again = slower ? `Once more, with cards of ${mbit} Mbit/s, which ask less of it:` : 'Once more:';
+    const words = `${result.ratio.toFixed(2)} x HAProxy, but the processor was busy, so the cards may not have been the limit.`;
+    tell({ type: 'note', lines: ['', `${words} ${again}`] });
   }
 }
 

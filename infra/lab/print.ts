@@ -53,7 +53,7 @@ function progressLine({ second, seconds, client, cards }: Extract<Event, { type:
 }
 
 function resultLines(result: Result, style: Paint): string[] {
-  const { direct, php, haproxy, goals } = result;
+  const { mbit, direct, php, haproxy, goals } = result;
   const asked = [
     ['images', host(direct), direct],
     ['PHP', host(php), php],
@@ -75,13 +75,13 @@ function resultLines(result: Result, style: Paint): string[] {
     '',
     style(
       'bold',
-      `The client got ${number(direct.mbit)} Mbit/s directly and ${number(haproxy.mbit)} Mbit/s through HAProxy`,
+      `With cards of ${mbit} Mbit/s the client got ${number(direct.mbit)} Mbit/s directly and ${number(haproxy.mbit)} Mbit/s through HAProxy`,
     ),
     ...columns(goals.map(({ what, goal, measured }) => [`${what}:`, measured, `(goal: ${goal})`])).map(
       (line, i) => `${goals[i]?.met ? style('green', '  ✓') : style('red', '  ✗')}${line.slice(1)}`,
     ),
     ...(limited
-      ? ['    The processor was busy, so the cards may not have been the limit: --mbit 30 asks less of it.']
+      ? ['    The processor was busy, so the cards may not have been the limit: --mbit 10 asks less of it.']
       : []),
     '',
   ];

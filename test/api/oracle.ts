@@ -113,7 +113,9 @@ function wordOf(
   if (told.trouble && silence === 'speaks') return 'in';
   if (found === 'up' && !told.trouble) return 'in';
   // What was known before counts: nobody serves who has never been proven.
-  return told.mayHaveServed(poolName, name, `${service} ${server.address}`) || silence === 'either' ? 'either' : 'out';
+  // With fallback "keep" it may have been kept in, and has served from then on.
+  const hasServed = pool.fallback === 'keep' || told.mayHaveServed(poolName, name, `${service} ${server.address}`);
+  return hasServed || silence === 'either' ? 'either' : 'out';
 }
 
 /** Whether a report says that a host takes what comes to this port of this VIP. */

@@ -113,8 +113,9 @@ function wordOf(
   if (told.trouble && silence === 'speaks') return 'in';
   if (found === 'up' && !told.trouble) return 'in';
   // What was known before counts: nobody serves who has never been proven.
-  // With fallback "keep" it may have been kept in, and has served from then on.
-  const hasServed = pool.fallback === 'keep' || told.mayHaveServed(poolName, name, `${service} ${server.address}`);
+  // While nothing can be probed it may have been kept in by the fallback, and has served from then on.
+  const wasKept = told.trouble && pool.fallback === 'keep';
+  const hasServed = wasKept || told.mayHaveServed(poolName, name, `${service} ${server.address}`);
   return hasServed || silence === 'either' ? 'either' : 'out';
 }
 

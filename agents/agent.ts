@@ -2,11 +2,13 @@
 import { getServers } from 'node:dns/promises';
 import { pino } from 'pino';
 import { canonical } from '../src/core/address.ts';
+import { tellFindings } from '../src/doctor-report.ts';
 import { holdFolder } from '../src/kernel/lock.ts';
 import { openKernel } from '../src/kernel/open.ts';
 import { explain, onStop } from '../src/program.ts';
 import { parseSettings } from '../src/settings.ts';
 import { connectController } from './controller-client.ts';
+import { examineAlone } from './doctor.ts';
 import { type HostOptions, teardownHost } from './host.ts';
 import { controllerAddresses, machineId, refuseOnDirector } from './identity.ts';
 import { openMemory } from './memory.ts';
@@ -17,8 +19,15 @@ import { hostIsStopping } from './shutdown.ts';
 async function main(): Promise<void> {
   const parsed = parseSettings(spec, process.argv.slice(2), process.env);
   if (!parsed) return;
-  const { settings, command } = parsed;
+  const { settings, command, options } = parsed;
   const log = pino({ name: spec.name, level: settings.logLevel });
+  if (command === 'doctor') {
+    const kernel = openKernel({ ipvs: false });
+    const findings = await examineAlone(kernel, settings, openMemory(settings.stateDir).get());
+    process.exitCode = await tellFindings(findings, options.has('fix') ? kernel : undefined);
+    kernel.close();
+    return;
+  }
   let controllerIs = await controllerAddresses(settings.controller);
   refuseOnDirector(controllerIs);
   holdFolder(settings.stateDir, spec.name);
@@ -45,7 +54,16 @@ async function main(): Promise<void> {
     const problems = ['this agent is being torn down'];
     // The director stops sending before the VIP goes; where it cannot be told, the host is put back all the same.
     await controller
-      .report(reportOf(id, kernel.bootId(), { revision, addresses, vips: {}, problems, mtu: undefined }))
+      .report(
+        reportOf(id, kernel.bootId(), {
+          revision,
+          addresses,
+          vips: {},
+          problems,
+          interface: undefined,
+          mtu: undefined,
+        }),
+      )
       .catch(() => {});
     await teardownHost(host, (line) => process.stdout.write(`${line}\n`));
     await controller.close();
@@ -56,7 +74,14 @@ async function main(): Promise<void> {
   const unreachable = async () => {
     controllerIs = await controllerAddresses(settings.controller);
   };
-  const agent = startAgent({ host, controller, machineId: id, log, unreachable });
+  const agent = startAgent({
+    host,
+    controller,
+    machineId: id,
+    speedMbit: settings.speedMbit,
+    log,
+    unreachable,
+  });
   onStop(async (signal) => {
     if (await hostIsStopping()) {
       log.info({ signal, ms: settings.shutdownDrainMs }, 'this host shuts down: the director sends it nothing new');

@@ -26,7 +26,9 @@ export interface HostPass {
   addresses: string[];
   vips: Record<string, VipReport>;
   problems: string[];
-  /** Of the interface that carries this host's address, in bytes; undefined while there is none. */
+  /** The interface that carries this host's address; undefined while there is none. */
+  interface: string | undefined;
+  /** Of that interface, in bytes. */
   mtu: number | undefined;
   steps: Step[];
 }
@@ -57,7 +59,7 @@ export async function reconcileHost(options: HostOptions): Promise<HostPass> {
     revision: wanted.revision,
     addresses: [...new Set(after.host.addresses.filter((a) => a.interface !== 'lo').map(({ address }) => address))],
     vips: vipReports(wanted, after.host, after.actual.sysctls, spread(problems, wanted), onceEach(kernel)),
-    mtu: mtuOf(wanted, after.host),
+    ...cardOf(wanted, after.host),
     problems: [...problems.values()],
     steps,
   };
@@ -131,10 +133,10 @@ function lookAround(options: HostOptions, wanted: AgentDesired): { host: HostFac
   return { host, actual: { services: new Map(), addresses: onLo, sysctls, routes } };
 }
 
-function mtuOf(wanted: AgentDesired, host: HostFacts): number | undefined {
+function cardOf(wanted: AgentDesired, host: HostFacts): Pick<HostPass, 'interface' | 'mtu'> {
   const [first] = wanted.vips;
-  const name = first && interfaceOf(first.address, host);
-  return host.links.find((link) => link.name === name)?.mtu;
+  const name = first ? interfaceOf(first.address, host) : host.interface;
+  return { interface: name, mtu: host.links.find((link) => link.name === name)?.mtu };
 }
 
 /** Asks the kernel once for each address and protocol. */

@@ -4,7 +4,9 @@ import { commandOf } from '../src/core/steps.ts';
 import { createSignal, startLoop, until } from '../src/loop.ts';
 import type { Report } from '../src/schema.ts';
 import type { ControllerClient } from './controller-client.ts';
+import { createDoctor } from './doctor.ts';
 import { type HostOptions, type HostPass, reconcileHost } from './host.ts';
+import { createMeter } from './meter.ts';
 
 const lookMs = 500;
 const reportMs = 1000;
@@ -16,6 +18,8 @@ export interface AgentOptions {
   host: HostOptions;
   controller: ControllerClient;
   machineId: string;
+  /** Of the card, in Mbit/s; undefined: what its driver says. */
+  speedMbit: number | undefined;
   log: Record<'info' | 'warn' | 'error', (keys: object, message: string) => void>;
   /** Told each time that the controller could not be reached. */
   unreachable?: () => Promise<void>;
@@ -34,11 +38,15 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
-export function startAgent({ host, controller, machineId, log, unreachable }: AgentOptions): Agent {
+export function startAgent({ host, controller, machineId, speedMbit, log, unreachable }: AgentOptions): Agent {
   const { kernel, memory } = host;
   const ending = new AbortController();
   const passed = createSignal();
   let last: HostPass | undefined;
+  const meter = createMeter(kernel, speedMbit, (error) =>
+    log.warn({ err: error }, 'the traffic of this host cannot be read'),
+  );
+  const doctor = createDoctor(kernel, (error) => log.warn({ err: error }, 'this host cannot be looked over'));
   let leaving = false;
   let quiet = 0;
   const left = createSignal();
@@ -96,13 +104,20 @@ export function startAgent({ host, controller, machineId, log, unreachable }: Ag
     while (!ending.signal.aborted) {
       if (last) {
         const next = reportOf(machineId, kernel.bootId(), last, leaving);
-        const told = await controller.report({ ...next, clock: Date.now() }).then(
-          (answer) => {
-            quiet = next.leaving && answer.serving === 0 && answer.connections === 0 ? quiet + 1 : 0;
-            return '';
-          },
-          (error: Error) => error.message,
-        );
+        const told = await controller
+          .report({
+            ...next,
+            ...meter.read(last.interface, memory.get().desired.vips),
+            ...doctor.told(last.vips),
+            clock: Date.now(),
+          })
+          .then(
+            (answer) => {
+              quiet = next.leaving && answer.serving === 0 && answer.connections === 0 ? quiet + 1 : 0;
+              return '';
+            },
+            (error: Error) => error.message,
+          );
         if (quiet >= quietReports) left.notify();
         if (told && told !== trouble && !ending.signal.aborted) log.warn({ reason: told }, 'the report was not taken');
         trouble = told;

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { z } from 'zod';
 import { isAddress, isNetwork, notUnicast } from '../src/core/address.ts';
 import { nameSchema } from '../src/schema.ts';
-import { commonSettings, interfaceName } from '../src/settings.ts';
+import { commonSettings, interfaceName, speedMbit } from '../src/settings.ts';
 
 const settingsSchema = z
   .strictObject({
@@ -15,6 +15,7 @@ const settingsSchema = z
     interface: interfaceName
       .optional()
       .describe("interface that carries this real server's address (default: found by that address)"),
+    speedMbit,
     token: z
       .string()
       .min(1, { error: 'a token; leave it out where there is none' })
@@ -52,5 +53,10 @@ export const agentSpec = {
     "Keeps this real server fit for Direct Server Return: VIPs on lo, ARP suppressed; and reports to the director's controller.",
   configFile: '/etc/dsr/agent.json',
   settings: settingsSchema,
-  commands: { teardown: 'puts this host back as it was before the agent, and ends' },
+  commands: {
+    teardown: 'puts this host back as it was before the agent, and ends',
+    doctor:
+      'looks this host over, also before it joins, and says what is wrong and what to do; exit code 1 when there is a problem',
+  },
+  options: { fix: 'with doctor: mends what is safe to mend' },
 };

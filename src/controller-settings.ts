@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { canonical, familyOf, isAddress, notUnicast } from './core/address.ts';
-import { commonSettings, interfaceName } from './settings.ts';
+import { commonSettings, interfaceName, speedMbit } from './settings.ts';
 
 const settingsSchema = z
   .strictObject({
     interface: interfaceName.describe('network interface that the VIPs go on, such as eth0'),
+    speedMbit,
     manageVip: z
       .boolean({ error: 'true or false' })
       .default(true)
@@ -51,6 +52,18 @@ const settingsSchema = z
       )
       .default({})
       .describe('programs for checks of type "exec": by name, the absolute path and its arguments (config file only)'),
+    webhooks: z
+      .array(
+        z.strictObject({
+          url: z.url({ protocol: /^https?$/, error: 'a URL such as https://hooks.example.com/dsr' }),
+          secret: z.string().regex(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/, {
+            error: '"whsec_" and at least 24 random bytes in base64 (openssl rand -base64 24)',
+          }),
+        }),
+      )
+      .max(10)
+      .default([])
+      .describe('where events are posted, signed as Standard Webhooks says: "url" and "secret" (config file only)'),
     ...commonSettings,
   })
   .superRefine(({ listen, insecure }, context) => {
@@ -68,7 +81,11 @@ export const controllerSpec = {
   summary: 'Programs this host, the director, for Direct Server Return, from pools managed over a REST API.',
   configFile: '/etc/dsr/controller.json',
   settings: settingsSchema,
-  commands: { teardown: 'puts this host back as it was before the controller, and ends' },
+  commands: {
+    teardown: 'puts this host back as it was before the controller, and ends',
+    doctor: 'looks this host over and says what is wrong and what to do; exit code 1 when there is a problem',
+  },
+  options: { fix: 'with doctor: mends what is safe to mend' },
 };
 
 /** Host and port of a `listen` setting. */

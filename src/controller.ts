@@ -8,18 +8,24 @@ import { createHealthBook } from './check/health-book.ts';
 import { startProber } from './check/prober.ts';
 import { parseListen, controllerSpec as spec } from './controller-settings.ts';
 import { hostPrefix } from './core/address.ts';
+import { poolsOf } from './core/state.ts';
+import { examine, examineDirector } from './director/doctor.ts';
 import { connectLocally } from './director/local-check.ts';
 import { startDirector } from './director/reconcile.ts';
 import { teardown } from './director/teardown.ts';
+import { startTraffic } from './director/traffic.ts';
+import { startWitness, vipsHeld } from './director/witness.ts';
+import { tellFindings } from './doctor-report.ts';
 import { CodedError } from './errors.ts';
 import { holdFolder } from './kernel/lock.ts';
 import { openKernel } from './kernel/open.ts';
 import { createSignal } from './loop.ts';
 import { explain, onStop } from './program.ts';
-import { parseSettings } from './settings.ts';
+import { parseSettings, version } from './settings.ts';
 import { createAgentRegistry } from './store/agents.ts';
 import { createEvents } from './store/events.ts';
 import { openAgents, openEvents, openState } from './store/state.ts';
+import { startWebhooks } from './webhooks.ts';
 
 /** Listens; an address that the host does not have yet is waited for, since traffic does not depend on the API. */
 async function listen(api: Api, where: string, log: Logger, ending: AbortSignal): Promise<void> {
@@ -46,15 +52,23 @@ async function listen(api: Api, where: string, log: Logger, ending: AbortSignal)
 async function main(): Promise<void> {
   const parsed = parseSettings(spec, process.argv.slice(2), process.env);
   if (!parsed) return;
-  const { settings, command } = parsed;
+  const { settings, command, options } = parsed;
   const log = pino({ name: spec.name, level: settings.logLevel });
-  holdFolder(settings.stateDir, spec.name);
+  if (command !== 'doctor') holdFolder(settings.stateDir, spec.name);
   const stateChanged = createSignal();
   const state = openState(settings.stateDir, stateChanged.notify);
   const knownAgents = openAgents(settings.stateDir);
   const kernel = await openKernel({ ipvs: true });
   if (command === 'teardown') {
     await teardown(kernel, state, settings.interface, (line) => process.stdout.write(`${line}\n`));
+    kernel.close();
+    return;
+  }
+  if (command === 'doctor') {
+    const services = await kernel.services();
+    const pools = poolsOf(state.get());
+    const findings = await examineDirector({ kernel, interface: settings.interface }, { pools, services });
+    process.exitCode = await tellFindings(findings, options.has('fix') ? kernel : undefined);
     kernel.close();
     return;
   }
@@ -82,6 +96,15 @@ async function main(): Promise<void> {
     manageVip: settings.manageVip,
     log,
   });
+  const traffic = startTraffic({ kernel, interface: settings.interface, speedMbit: settings.speedMbit, log });
+  const witness = startWitness({
+    kernel,
+    interface: settings.interface,
+    vips: () => vipsHeld(director),
+    names: traffic.names,
+    events,
+    log,
+  });
   const api = await buildApi(
     {
       state,
@@ -90,18 +113,26 @@ async function main(): Promise<void> {
       events,
       director,
       health,
+      traffic,
+      witness,
+      examine: (patient) => examine({ kernel, interface: settings.interface, connect: connectLocally }, patient),
+      version: version(),
       interface: settings.interface,
       manageVip: settings.manageVip,
     },
     log,
   );
+  const webhooks = startWebhooks({ webhooks: settings.webhooks, events, log });
   const ending = new AbortController();
   onStop(async (signal) => {
     log.info({ signal }, 'stopping; the kernel goes on forwarding');
     ending.abort();
     await api.close();
     await director.stop();
+    await witness.stop();
+    await traffic.stop();
     await prober.stop();
+    await webhooks.stop();
     await events.stop();
     kernel.close();
   });

@@ -191,6 +191,36 @@ const vipReport = z.strictObject({
   warnings: z.array(z.string().max(500)).max(100).optional(),
 });
 
+const count = z.number().int().min(0);
+
+/** A network card as its host's kernel counts it, since the card came up (struct rtnl_link_stats64, linux/if_link.h). */
+export const cardSchema = z.strictObject({
+  interface: z.string().min(1).max(15),
+  /** Ethernet address such as 02:00:00:00:00:01. */
+  mac: z.string().max(17),
+  /** In each direction, Mbit/s; null where the card does not say and nobody has configured it. */
+  speedMbit: z.number().positive().nullable(),
+  rxBytes: count,
+  txBytes: count,
+  rxPackets: count,
+  txPackets: count,
+  /** Errors and drops. */
+  rxLost: count,
+  txLost: count,
+  /** When they were read, by a clock of the host that only grows, milliseconds. */
+  at: z.number().min(0),
+});
+
+const words = z.string().max(1000);
+/** What a check of a host came to; see core/doctor. */
+export const findingSchema = z.object({
+  check: z.string().max(50),
+  level: z.enum(['ok', 'warning', 'problem', 'unknown']),
+  what: words,
+  why: words,
+  fix: z.array(words).max(20),
+});
+
 export const reportSchema = z.strictObject({
   protocol: z.literal(1, { error: 'this controller speaks agent protocol 1; install the same version on both' }),
   machineId: z.string().min(1).max(128),
@@ -207,6 +237,17 @@ export const reportSchema = z.strictObject({
   mtu: z.number().int().min(0).max(1_000_000).optional(),
   /** The host's own clock, milliseconds since the epoch. */
   clock: z.number().int().optional(),
+  /** Of the interface that carries the host's address. */
+  card: cardSchema.optional(),
+  /** Established connections by VIP and port, such as { "192.0.2.100": { "80/tcp": 12 } }. */
+  connections: z.record(z.string().refine(isAddress), z.record(z.string().max(20), count)).optional(),
+  /** What its doctor found; sent now and then. */
+  doctor: z
+    .strictObject({
+      gateways: z.array(z.string().refine(isAddress)).max(100),
+      findings: z.array(findingSchema).max(50),
+    })
+    .optional(),
 });
 export type Report = z.infer<typeof reportSchema>;
 export type VipReport = z.infer<typeof vipReport>;

@@ -15,12 +15,16 @@ export interface ProgramSpec<S extends z.ZodObject> {
   settings: S;
   /** Words that may follow, with what they do. */
   commands: Record<string, string>;
+  /** Flags without a value that go with a command, with what they do. */
+  options?: Record<string, string>;
 }
 
 export interface Parsed<S extends z.ZodObject> {
   settings: z.infer<S>;
   /** One of `commands`, or undefined. */
   command: string | undefined;
+  /** Those of `options` that were given. */
+  options: ReadonlySet<string>;
 }
 
 /**
@@ -32,15 +36,14 @@ export function parseSettings<S extends z.ZodObject>(
   argv: readonly string[],
   env: NodeJS.ProcessEnv,
 ): Parsed<S> | undefined {
-  const fields = fieldsOf(spec.settings);
   const program = new Command(spec.name)
     .description(spec.summary)
     .exitOverride()
     .configureOutput({ writeErr: () => {} });
   program.version(version(), '--version', 'print the version');
-  program.option('--config <file>', `settings as JSON (default: ${spec.configFile})`);
-  for (const [key, field] of fields)
-    program.option(`--${flagOf(key)} <${kindOf(field)}>`, `${field.description} [env ${envOf(key)}, config "${key}"]`);
+  addSettings(program, spec);
+  const optional = Object.entries(spec.options ?? {});
+  for (const [name, help] of optional) program.option(`--${name}`, help);
   const commands = Object.entries(spec.commands);
   program.argument('[command]', commands.map(([word, help]) => `${word}: ${help}`).join('; '));
   try {
@@ -54,6 +57,24 @@ export function parseSettings<S extends z.ZodObject>(
   if (command !== undefined && !Object.hasOwn(spec.commands, command))
     throw bad(`there is no command "${command}"; ${commands.map(([word]) => word).join(', ')} is known`);
   const flags = program.opts<Record<string, string>>();
+  const options = new Set(optional.map(([name]) => name).filter((name) => flags[name] !== undefined));
+  return { settings: readSettings(spec, flags, env), command, options };
+}
+
+/** Gives a program a flag for each setting, and --config. */
+export function addSettings(program: Command, spec: Pick<ProgramSpec<z.ZodObject>, 'configFile' | 'settings'>): void {
+  program.option('--config <file>', `settings as JSON (default: ${spec.configFile})`);
+  for (const [key, field] of fieldsOf(spec.settings))
+    program.option(`--${flagOf(key)} <${kindOf(field)}>`, `${field.description} [env ${envOf(key)}, config "${key}"]`);
+}
+
+/** The settings of {@link addSettings}, once the command line is parsed. Throws BAD_SETTING as {@link parseSettings} does. */
+export function readSettings<S extends z.ZodObject>(
+  spec: Pick<ProgramSpec<S>, 'name' | 'configFile' | 'settings'>,
+  flags: Readonly<Record<string, string | undefined>>,
+  env: NodeJS.ProcessEnv,
+): z.infer<S> {
+  const fields = fieldsOf(spec.settings);
   // Without a prototype: a config file may say "__proto__".
   const given: Record<string, unknown> = Object.create(null);
   const source: Record<string, string> = Object.create(null);
@@ -72,7 +93,7 @@ export function parseSettings<S extends z.ZodObject>(
     source[key] = where;
   }
   const result = spec.settings.safeParse(given);
-  if (result.success) return { settings: result.data as z.infer<S>, command };
+  if (result.success) return result.data as z.infer<S>;
   const issue = result.error.issues[0];
   const path = (issue?.path ?? []).slice(0, 2).map(String);
   const from = (inner: readonly string[]) => source[inner.join('.')] ?? source[inner[0] ?? ''];
@@ -98,15 +119,19 @@ export function parseSettings<S extends z.ZodObject>(
 function fieldsOf(settings: z.ZodObject): [string, z.ZodType][] {
   return Object.entries(settings.shape as Record<string, z.ZodType>).flatMap(([key, field]) => {
     const base = unwrapped(field);
-    if (base instanceof z.ZodRecord) return [];
+    if (base instanceof z.ZodRecord || isListOfObjects(base)) return [];
     if (!(base instanceof z.ZodObject)) return [[key, field] as [string, z.ZodType]];
     return fieldsOf(base).map(([inner, at]): [string, z.ZodType] => [`${key}.${inner}`, at]);
   });
 }
 
+/** Written in the config file only. */
+const isListOfObjects = (field: z.ZodType) =>
+  field instanceof z.ZodArray && unwrapped(field.element as z.ZodType) instanceof z.ZodObject;
+
 const bad = (message: string) => new CodedError('BAD_SETTING', message, 2);
 
-const describe = (spec: ProgramSpec<z.ZodObject>, key: string) =>
+const describe = (spec: Pick<ProgramSpec<z.ZodObject>, 'settings'>, key: string) =>
   (spec.settings.shape as Record<string, z.ZodType>)[key]?.description ?? '';
 
 function readConfig(named: string | undefined, usual: string): Record<string, unknown> {
@@ -171,6 +196,13 @@ export function version(): string {
 
 /** Name of a network interface (dev_valid_name in the kernel's net/core/dev.c). */
 export const interfaceName = z.string().regex(/^[^\s/:]{1,15}$/, { error: 'a network interface, such as eth0' });
+
+/** Where a card's driver does not tell its speed, or a virtual one lies. */
+export const speedMbit = z
+  .number({ error: 'Mbit/s, a number' })
+  .positive({ error: 'Mbit/s, more than 0' })
+  .optional()
+  .describe('speed of that interface in each direction, Mbit/s (default: what its driver says)');
 
 /** Settings that both programs have. */
 export const commonSettings = {

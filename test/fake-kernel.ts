@@ -3,6 +3,7 @@ import { ipvsSysctls } from '../src/core/ipvs-sysctls.ts';
 import type {
   ActualAddress,
   ActualService,
+  CardCounters,
   Destination,
   Link,
   Route,
@@ -27,9 +28,13 @@ export interface World {
   marks: string[];
   /** Ethernet addresses of other hosts on the LAN, by the address that they answer for. */
   lan: Map<string, string>;
+  /** What cards counted, by interface; nothing unless it says so. */
+  traffic: Map<string, Partial<CardCounters>>;
   /** What was announced, oldest first. */
   announced: string[];
 }
+
+const noTraffic = { rxBytes: 0, txBytes: 0, rxPackets: 0, txPackets: 0, rxLost: 0, txLost: 0 };
 
 export const linkOf = (name: string, more: Partial<Link> = {}): Link => ({
   index: 2,
@@ -67,6 +72,7 @@ export function createWorld(more: Partial<World> = {}): World {
     routes: [],
     marks: ['fwm 7 wlc 192.0.2.99'],
     lan: new Map(),
+    traffic: new Map(),
     announced: [],
     ...more,
   };
@@ -275,7 +281,26 @@ export function createFakeKernel(world = createWorld()): FakeKernel {
       const refused = linkAnswer(world, name);
       return refused ? fail(refused, `ask for ${address} on ${name}`) : world.lan.get(address);
     },
+    whoClaims: async (addresses) =>
+      addresses.flatMap((address) => {
+        const mac = world.lan.get(address);
+        return mac === undefined ? [] : [{ address, mac }];
+      }),
+    vitals: {
+      firewall: async () => ({ ruleset: { nftables: [] }, saved: [] }),
+      managers: () => [],
+      modules: () => new Set(['ip_vs', ...schedulers.map((name) => `ip_vs_${name}`)]),
+      connectionTableBits: () => 12,
+      offload: () => ({ lro: false, gro: true }),
+      conntrack: () => undefined,
+    },
     listeners: () => new Map(),
+    card: (name) => {
+      const link = world.links.find((link) => link.name === name);
+      return link && { interface: name, mac: link.mac, ...noTraffic, ...world.traffic.get(name) };
+    },
+    cardSpeed: () => undefined,
+    established: (addresses) => new Map([...addresses].map((address) => [address, new Map()])),
     watch: (changed) => {
       changes.on('change', changed);
       return { close: () => changes.off('change', changed) };

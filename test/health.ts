@@ -29,13 +29,14 @@ export function createFakeHealth(): FakeHealth {
     set: (targets) => {
       health.targets = targets;
     },
-    findings: () =>
-      new Map(
-        health.targets.flatMap((target) => {
-          const [key, found] = [targetKey(target), health.judge(target)];
-          return found ? [[key, { key, health: found, at: 0 }]] : [];
-        }),
-      ),
+    findings: () => {
+      const found = new Map<string, Finding>();
+      for (const target of health.targets) {
+        const [key, judged] = [targetKey(target), health.judge(target)];
+        if (judged) found.set(key, { key, health: judged, at: 0 });
+      }
+      return found;
+    },
     problem: () => health.trouble,
     probers: () => [],
   };

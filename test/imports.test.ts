@@ -33,8 +33,20 @@ const table: Record<string, Part> = {
   'src/director': { parts: [...base, 'src/store', 'src/kernel/kernel.ts'], packages: ['node:'] },
   'src/api': {
     parts: [...base, 'src/store', 'src/director'],
-    packages: ['node:', 'zod', 'fastify', 'fastify-type-provider-zod', '@fastify/swagger'],
+    packages: [
+      'node:',
+      'zod',
+      'fastify',
+      'fastify-type-provider-zod',
+      '@fastify/swagger',
+      'prom-client',
+      '@fastify/static',
+    ],
   },
+  'src/doctor-report.ts': { parts: [...core, 'src/kernel/kernel.ts'], packages: [] },
+  'src/webhooks.ts': { parts: ['src/schema.ts', 'src/store'], packages: ['node:', 'undici'] },
+  // Runs in a browser: of everything else it knows the types alone.
+  'src/web': { parts: core, packages: ['preact', 'vite', 'node:path'] },
   'src/program.ts': { parts: ['src/errors.ts'], packages: ['node:'] },
   'src/settings.ts': { parts: ['src/errors.ts'], packages: ['node:', 'zod', 'commander'] },
   'src/controller-settings.ts': { parts: ['src/core/address.ts', 'src/settings.ts'], packages: ['zod'] },
@@ -47,14 +59,22 @@ const table: Record<string, Part> = {
       'src/store',
       'src/director',
       'src/api',
+      'src/doctor-report.ts',
+      'src/webhooks.ts',
       'src/program.ts',
       'src/settings.ts',
       'src/controller-settings.ts',
     ],
     packages: ['node:', 'pino'],
   },
+  // dsrctl: it knows the controller by its REST API alone.
+  'src/cli/view': { parts: core, packages: ['node:util', 'zod'] },
+  'src/cli': {
+    parts: [...core, 'src/errors.ts', 'src/settings.ts', 'src/cli/view'],
+    packages: ['node:', 'zod', 'commander', 'undici', 'yaml'],
+  },
   agents: {
-    parts: [...base, 'src/kernel', 'src/store', 'src/program.ts', 'src/settings.ts'],
+    parts: [...base, 'src/kernel', 'src/store', 'src/doctor-report.ts', 'src/program.ts', 'src/settings.ts'],
     packages: ['node:', 'zod', 'undici', 'pino'],
   },
 };
@@ -62,7 +82,7 @@ const table: Record<string, Part> = {
 const root = join(import.meta.dirname, '..');
 const files = ['src', 'agents'].flatMap((folder) =>
   readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
+    .filter((name) => /\.tsx?$/.test(name))
     .map((name) => join(folder, name)),
 );
 const sources = new Map(files.map((file) => [file, readFileSync(join(root, file), 'utf8')]));
@@ -150,6 +170,15 @@ t.test('src/core knows of checks by their types alone', async (t) => {
     t.notOk(importsOf(file, { types: false }).includes('src/check-schema.ts'), file);
 });
 
+t.test('src/web takes types alone from the rest of the program', async (t) => {
+  for (const file of files.filter((file) => isIn(file, 'src/web')))
+    t.strictSame(
+      importsOf(file, { types: false }).filter((imported) => sources.has(imported) && !isIn(imported, 'src/web')),
+      [],
+      file,
+    );
+});
+
 t.test('these rules see what they are for', async (t) => {
   sources.set(
     'src/core/bad.ts',
@@ -165,4 +194,7 @@ t.test('these rules see what they are for', async (t) => {
   t.notOk(isAllowed('src/schema.ts', 'src/core/plan.ts'));
   t.notOk(isAllowed('src/director/reconcile.ts', 'src/check/probe.ts'));
   t.notOk(isAllowed('src/check/probe.ts', 'src/store/events.ts'));
+  for (const part of ['src/kernel/kernel.ts', 'src/store/state.ts', 'src/api/write.ts', 'src/director/vips.ts'])
+    t.notOk(isAllowed('src/cli/run.ts', part));
+  t.notOk(isAllowed('src/cli/view/table.ts', 'src/cli/io.ts'));
 });

@@ -44,7 +44,7 @@ const envOf = (key: string) => `DSR_${flagOf(key).slice(2).replaceAll('-', '_').
 /** Settings that can be given as flags, with dots before those of an object. */
 const fieldsOf = ({ settings: { shape } }: { settings: z.ZodObject }): [string, z.ZodType][] =>
   Object.entries(shape as Record<string, z.ZodType>).flatMap(([key, field]): [string, z.ZodType][] => {
-    if (key === 'programs') return [];
+    if (key === 'programs' || key === 'webhooks') return [];
     if (key !== 'probe') return [[key, field]];
     const { shape: inner } = (field as z.ZodPrefault<z.ZodObject>).unwrap();
     return Object.entries(inner as Record<string, z.ZodType>).map(([name, of]) => [`probe.${name}`, of]);
@@ -58,11 +58,13 @@ t.test('without anything but what must be said, the settings are the defaults of
       listen: '127.0.0.1:7100',
       probe: { link: 'ipvlan', address: [] },
       programs: {},
+      webhooks: [],
       stateDir: '/var/lib/dsr',
       logLevel: 'info',
       insecure: false,
     },
     command: undefined,
+    options: new Set(),
   });
   t.match(settings(onAgent(t, undefined, ['--controller', 'https://director:7100'])), {
     controller: 'https://director:7100',
@@ -88,6 +90,7 @@ t.test('a flag wins over the environment, that over the file, that over the defa
 t.test('every setting is taken as a flag, from the environment and from the file alike', async (t) => {
   const examples: Record<string, unknown> = {
     interface: 'eth7',
+    speedMbit: 100,
     manageVip: false,
     listen: '[::1]:7200',
     stateDir: '/tmp/x',

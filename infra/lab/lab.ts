@@ -134,6 +134,8 @@ function forward(port: number, socket: string): Server {
 function howTo(port: number, hosts: string[]): string[] {
   return [
     'The lab stays up, to look around. Ctrl-C ends it. From another terminal:',
+    `  http://127.0.0.1:${port}/                           the dashboard, in a browser`,
+    `  node dist/src/cli/dsrctl.js --controller http://127.0.0.1:${port} status     the same in the terminal`,
     `  curl http://127.0.0.1:${port}/v1/status?pool=web     the controller's API (its own address in the lab is 192.0.2.10:7100)`,
     `  npm run lab -- shell rs1                         a shell in a host: ${hosts.join(', ')}`,
     '  npm run lab -- down                              ends the lab',

@@ -86,19 +86,26 @@ ${realServers.map(({ name, ip }) => `  server ${name} ${ip}:${ports.images}`).jo
   return haproxy;
 }
 
-/** The controller, from dist/. */
-export async function startController(host: Host): Promise<Program> {
+/** The controller, from dist/. A lab's cards say a speed that they do not have. */
+export async function startController(host: Host, speedMbit = 100): Promise<Program> {
   const listen = `${host.ip}:${ports.controller}`;
-  const settings = { interface: 'eth0', listen, insecure: true, stateDir: '/var/lib/dsr', logLevel: 'info' };
+  const settings = { interface: 'eth0', listen, insecure: true, stateDir: '/var/lib/dsr', logLevel: 'info', speedMbit };
   const controller = await startOurs(host, 'controller', 'dist/src/controller.js', settings);
   await answers(host, [controller], `http://${listen}/healthz`);
   return controller;
 }
 
 /** An agent, from dist/. The controller's status tells when it has reported. */
-export async function startAgent(host: Host, controller: Host): Promise<Program> {
+export async function startAgent(host: Host, controller: Host, speedMbit = 100): Promise<Program> {
   const url = `http://${controller.ip}:${ports.controller}`;
-  const settings = { controller: url, name: host.name, insecure: true, stateDir: '/var/lib/dsr', logLevel: 'info' };
+  const settings = {
+    controller: url,
+    name: host.name,
+    insecure: true,
+    stateDir: '/var/lib/dsr',
+    logLevel: 'info',
+    speedMbit,
+  };
   return startOurs(host, 'agent', 'dist/agents/agent.js', settings);
 }
 

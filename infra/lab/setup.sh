@@ -137,6 +137,7 @@ while [ $# -gt 0 ]; do
   node | packages | build) steps+=("$1") ;;
   --native) native=yes ;;
   --also) also+=("${2:?--also needs the name of a package}") && shift ;;
+  --also=?*) also+=("${1#--also=}") ;;
   *) fail 2 "unknown: $1; known are node, packages, build, --native and --also PACKAGE" ;;
   esac
   shift

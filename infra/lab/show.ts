@@ -29,7 +29,7 @@ async function show(): Promise<number> {
   );
   const lab = await makeLab(settings);
   await startServers(lab);
-  const { bridge, explain } = await startOurPrograms(lab);
+  const { bridge, explain } = await startOurPrograms(lab, settings);
   await makePool(lab, explain);
   const result = await measure(lab, settings, tell);
   tell({ type: 'result', result });
@@ -59,10 +59,10 @@ interface OurPrograms {
   explain: () => Promise<string>;
 }
 
-async function startOurPrograms({ director, realServers }: Lab): Promise<OurPrograms> {
+async function startOurPrograms({ director, realServers }: Lab, { mbit }: Settings): Promise<OurPrograms> {
   step('Start dsr', 'the controller on the director, an agent on every real server');
-  const controller = await startController(director);
-  const agents = await Promise.all(realServers.map((host) => startAgent(host, director)));
+  const controller = await startController(director, mbit);
+  const agents = await Promise.all(realServers.map((host) => startAgent(host, director, mbit)));
   const bridge = await startApiBridge(director, '/run', [`127.0.0.1:${ports.controller}`, ...settings.apiBinds]);
   const explain = async (): Promise<string> => {
     const tails = [controller, ...agents, bridge].map((program) => program.tail());

@@ -36,6 +36,7 @@ if (only.length === 0)
     ['lint', ['biome', 'check', '--error-on-warnings', '.']],
     ['nothing unused', ['knip']],
     ['types', ['tsc', '-p', 'tsconfig.json']],
+    ['types of the dashboard', ['tsc', '-p', 'src/web']],
   ] as const)
     add(what, await check(argv));
 if (anywhere.length > 0) add('unit and property tests', await tap('unit', anywhere));

@@ -53,6 +53,7 @@ export function agentRoutes(api: Api, context: ApiContext): void {
     },
     async ({ params, body }) => {
       context.agents.report(params.name, body);
+      context.traffic.take(params.name, body);
       return { revision: context.state.get().revision, ...leftFor(body.addresses, context) };
     },
   );

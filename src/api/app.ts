@@ -7,7 +7,10 @@ import { RequestError } from '../errors.ts';
 import { problemSchema } from '../schema.ts';
 import { agentRoutes } from './agents.ts';
 import type { Api, ApiContext } from './context.ts';
+import { dashboardRoutes } from './dashboard.ts';
+import { doctorRoutes } from './doctor.ts';
 import { eventRoutes } from './events.ts';
+import { metricRoutes } from './metrics.ts';
 import { poolRoutes } from './pools.ts';
 import { answerProblem, answerUnreadable, fieldErrors } from './problems.ts';
 import { realServerRoutes } from './real-servers.ts';
@@ -86,8 +89,18 @@ export async function buildApi(context: Omit<ApiContext, 'closing'>, log: Fastif
   });
   const whole: ApiContext = { ...context, closing: closing.signal };
   await app.register(async (api: Api) => {
-    for (const routes of [poolRoutes, realServerRoutes, statusRoutes, agentRoutes, eventRoutes]) routes(api, whole);
+    for (const routes of [
+      poolRoutes,
+      realServerRoutes,
+      statusRoutes,
+      agentRoutes,
+      eventRoutes,
+      doctorRoutes,
+      metricRoutes,
+    ])
+      routes(api, whole);
   });
+  await app.register(async (api: Api) => dashboardRoutes(api));
   app.get('/openapi.json', { schema: { summary: 'This document' } }, () => app.swagger());
   return app;
 }

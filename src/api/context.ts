@@ -7,8 +7,11 @@ import type {
 } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { State } from '../core/state.ts';
+import type { HostFinding, Patient } from '../director/doctor.ts';
 import type { HealthSource } from '../director/health.ts';
 import type { Director } from '../director/reconcile.ts';
+import type { TrafficBook } from '../director/traffic.ts';
+import type { Witness } from '../director/witness.ts';
 import type { Signal } from '../loop.ts';
 import type { AgentRegistry } from '../store/agents.ts';
 import type { Document } from '../store/document.ts';
@@ -23,6 +26,12 @@ export interface ApiContext {
   events: Events;
   director: Director;
   health: Pick<HealthSource, 'findings' | 'problem'>;
+  traffic: TrafficBook;
+  witness: Pick<Witness, 'claimants' | 'problem'>;
+  /** Looks over all hosts. */
+  examine: (patient: Patient) => Promise<HostFinding[]>;
+  /** Of this package. */
+  version: string;
   interface: string;
   manageVip: boolean;
   /** Ends long polls and streams when the server closes. */

@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
 import { ipvsSysctls } from '../core/ipvs-sysctls.ts';
 import { detailOf, type StatusFacts, summaryOf } from '../core/status.ts';
@@ -7,6 +9,9 @@ import { nameSchema, poolsDocumentSchema } from '../schema.ts';
 import type { Api, ApiContext } from './context.ts';
 import { entryOf } from './pools.ts';
 import { refuseConflicts } from './write.ts';
+
+const streamMs = 1000;
+const leastMs = 200;
 
 /** /v1/status, /v1/plan and /healthz. */
 export function statusRoutes(api: Api, context: ApiContext): void {
@@ -20,16 +25,25 @@ export function statusRoutes(api: Api, context: ApiContext): void {
     },
     async ({ query }) => {
       const facts = factsOf(context);
-      const head = {
-        storedRevision: context.state.get().revision,
-        reconciledRevision: facts.reconciledRevision,
-        interface: context.interface,
-        problems: problemsOf(context),
-        sysctls: sysctlsOf(context),
-      };
-      if (query.pool === undefined) return { ...head, ...summaryOf(facts) };
+      if (query.pool === undefined) return { ...headOf(context, facts), ...summaryOf(facts) };
       entryOf(facts.state, query.pool);
-      return { ...head, pools: { [query.pool]: detailOf(query.pool, facts) } };
+      return { ...headOf(context, facts), pools: { [query.pool]: detailOf(query.pool, facts) } };
+    },
+  );
+
+  api.get(
+    '/v1/status/stream',
+    {
+      // HEAD would start a stream that nobody ends.
+      exposeHeadRoute: false,
+      schema: {
+        summary: 'The status each second, as server-sent events; with ?pool=NAME also that pool in full, as "detail"',
+        querystring: z.strictObject({ pool: nameSchema.optional() }),
+      },
+    },
+    async ({ query, signal }, reply) => {
+      reply.header('content-type', 'text/event-stream').header('cache-control', 'no-store');
+      return reply.send(Readable.from(statusStream(context, query.pool, signal)));
     },
   );
 
@@ -53,8 +67,39 @@ export function statusRoutes(api: Api, context: ApiContext): void {
   });
 }
 
+/** Each event is the whole: who comes back has missed nothing. */
+async function* statusStream(context: ApiContext, pool: string | undefined, gone: AbortSignal): AsyncGenerator<string> {
+  yield 'retry: 1000\n\n';
+  while (!gone.aborted && !context.closing.aborted) {
+    const facts = factsOf(context);
+    const detail = pool === undefined ? undefined : detailOf(pool, facts);
+    const data = {
+      at: new Date(facts.now).toISOString(),
+      ...headOf(context, facts),
+      ...summaryOf(facts),
+      ...(detail && { detail }),
+    };
+    yield `event: status\ndata: ${JSON.stringify(data)}\n\n`;
+    const newest = () => context.events.since().at(-1)?.id;
+    const known = newest();
+    await setTimeout(leastMs, undefined, { signal: AbortSignal.any([gone, context.closing]) }).catch(() => {});
+    // What is an event is told at once.
+    if (newest() === known) await context.events.added.next(streamMs - leastMs, gone, context.closing);
+  }
+}
+
+function headOf(context: ApiContext, { reconciledRevision }: StatusFacts) {
+  return {
+    storedRevision: context.state.get().revision,
+    reconciledRevision,
+    interface: context.interface,
+    problems: problemsOf(context),
+    sysctls: sysctlsOf(context),
+  };
+}
+
 /** The last pass over the pools that are stored now, which may be newer. */
-function factsOf(context: ApiContext): StatusFacts {
+export function factsOf(context: ApiContext): StatusFacts {
   const pass = context.director.last();
   const state = context.state.get();
   return {
@@ -74,6 +119,8 @@ function factsOf(context: ApiContext): StatusFacts {
     agents: context.agents.all(),
     listening: pass?.listening ?? new Map(),
     connections: pass?.connections ?? new Map(),
+    traffic: context.traffic.facts(),
+    claimants: context.witness.claimants(),
     now: Date.now(),
   };
 }
@@ -82,9 +129,11 @@ function problemsOf(context: ApiContext): string[] {
   const error = context.director.error();
   const failures = context.director.last()?.failures.map(({ step, message }) => `${commandOf(step)}: ${message}`) ?? [];
   const unprobed = context.health.problem();
+  const unasked = context.witness.problem();
   return [
     ...(error ? [error.message] : []),
     ...(unprobed === undefined ? [] : [`nothing can be probed: ${unprobed}`]),
+    ...(unasked === undefined ? [] : [`the LAN cannot be asked who answers for the VIPs: ${unasked}`]),
     ...failures.slice(0, 20),
   ];
 }

@@ -8,6 +8,8 @@ export interface AgentRecord {
   report: Report;
   /** Milliseconds since the epoch; null when it is known from before this start only. */
   lastReport: number | null;
+  /** What its doctor last found; undefined: nothing yet. */
+  doctor?: Report['doctor'];
 }
 
 export type Agents = ReadonlyMap<string, AgentRecord>;

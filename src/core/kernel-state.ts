@@ -64,6 +64,20 @@ export interface Traffic {
   bytesIn: number;
 }
 
+/** What a network card counted since it came up (struct rtnl_link_stats64, linux/if_link.h). */
+export interface CardCounters {
+  interface: string;
+  /** Ethernet address such as 02:00:00:00:00:01, or "" where there is none. */
+  mac: string;
+  rxBytes: number;
+  txBytes: number;
+  rxPackets: number;
+  txPackets: number;
+  /** Errors and drops. */
+  rxLost: number;
+  txLost: number;
+}
+
 export interface Address {
   address: string;
   prefix: number;

@@ -37,18 +37,24 @@ export type Standings = Map<string, PoolStandings>;
 
 export const tenureKey = (vip: string, port: string, address: string): string => `${vip} ${port} ${address}`;
 
-export function standingsOf(pools: Pools, drains: readonly Drain[], observed: Observed): Standings {
+export const standingsOf = (pools: Pools, drains: readonly Drain[], observed: Observed): Standings =>
+  new Map(eachPoolsStandings(pools, drains, observed));
+
+/** The same, one pool at a time: with thousands of members a caller may do something else between two. */
+export function* eachPoolsStandings(
+  pools: Pools,
+  drains: readonly Drain[],
+  observed: Observed,
+): Generator<[string, PoolStandings]> {
   const byKey = new Map(drains.map((d) => [drainKey(d.pool, d.vip, d.address), d]));
-  return new Map(
-    Object.entries(pools).map(([name, pool]) => {
-      const drainOf = (address: string) => byKey.get(drainKey(name, pool.vip, address));
-      const ports = new Map<string, PortStandings>();
-      for (const [key, port] of Object.entries(pool.ports))
-        if (port.policy === 'real-servers')
-          ports.set(key, standingsOfPort(candidatesOf(pool, key, drainOf, observed), { ...pool, ...observed }));
-      return [name, { ports, realServers: overall(pool, ports) }];
-    }),
-  );
+  for (const [name, pool] of Object.entries(pools)) {
+    const drainOf = (address: string) => byKey.get(drainKey(name, pool.vip, address));
+    const ports = new Map<string, PortStandings>();
+    for (const [key, port] of Object.entries(pool.ports))
+      if (port.policy === 'real-servers')
+        ports.set(key, standingsOfPort(candidatesOf(pool, key, drainOf, observed), { ...pool, ...observed }));
+    yield [name, { ports, realServers: overall(pool, ports) }];
+  }
 }
 
 function candidatesOf(

@@ -9,6 +9,8 @@ import type { Standings } from './standings.ts';
 import type { Drain, State } from './state.ts';
 import { type Step, subjectOf } from './steps.ts';
 import { targetKey, targetOf } from './targets.ts';
+import { freshMs, type TrafficFacts } from './traffic.ts';
+import { type Claimant, claimWords } from './witness.ts';
 
 /** What status is made from: the last pass over the director's kernel. */
 export interface StatusFacts extends LocalPorts {
@@ -27,6 +29,9 @@ export interface StatusFacts extends LocalPorts {
   interface: string;
   manageVip: boolean;
   agents: Agents;
+  traffic: TrafficFacts;
+  /** Other hosts that answer for VIPs. */
+  claimants: readonly Claimant[];
   /** Milliseconds since the epoch. */
   now: number;
 }
@@ -73,6 +78,7 @@ export function summaryOf(facts: StatusFacts) {
     const missing = missingOf(pool, facts);
     const standings = [...(facts.standings.get(name)?.realServers ?? [])];
     const notices = noticesOf(name, facts);
+    const claims = claimsOn(pool.vip, facts);
     const local = localProblems(pool, facts);
     const sick = standings.filter(([, standing]) => !standing.well);
     const up = standings.filter(([, standing]) => standing.serving).length;
@@ -81,12 +87,14 @@ export function summaryOf(facts: StatusFacts) {
     pools[name] = {
       vip: pool.vip,
       revision,
-      well: missing.length + local.length + sick.length + notices.length === 0,
+      well: missing.length + local.length + sick.length + notices.length + claims.length === 0,
       serving: up,
       realServers: standings.length,
       missing,
     };
     for (const reason of [...missing, ...local, ...notices]) unwell.push({ pool: name, reason });
+    for (const { claim, reason } of claims)
+      unwell.push({ pool: name, ...(claim.realServer !== undefined && { realServer: claim.realServer }), reason });
     for (const [realServer, { reason }] of sick) unwell.push({ pool: name, realServer, reason });
   }
   let destinations = 0;
@@ -99,7 +107,7 @@ export function summaryOf(facts: StatusFacts) {
     destinations,
     draining: facts.state.drains.filter((d) => !d.done).length,
   };
-  return { counts, pools, unwell };
+  return { counts, traffic: facts.traffic.view, pools, unwell };
 }
 
 /** One pool with desired, observed and actual, and the reason for each weight in words. */
@@ -113,8 +121,11 @@ export function detailOf(name: string, facts: StatusFacts) {
   return {
     revision,
     well:
-      missing.length + localProblems(pool, facts).length + noticesOf(name, facts).length === 0 &&
-      [...(facts.standings.get(name)?.realServers ?? [])].every(([, { well }]) => well),
+      missing.length +
+        localProblems(pool, facts).length +
+        noticesOf(name, facts).length +
+        claimsOn(pool.vip, facts).length ===
+        0 && [...(facts.standings.get(name)?.realServers ?? [])].every(([, { well }]) => well),
     missing,
     vip: {
       address: pool.vip,
@@ -122,6 +133,11 @@ export function detailOf(name: string, facts: StatusFacts) {
       actual: held !== undefined,
       interface: held?.interface ?? null,
       reason: facts.blocked.get(pool.vip) ?? vipWords(held, facts),
+      claims: claimsOn(pool.vip, facts).map(({ claim, reason }) => ({
+        mac: claim.mac,
+        realServer: claim.realServer ?? null,
+        reason,
+      })),
     },
     ports: Object.fromEntries(Object.keys(pool.ports).map((key) => [key, portDetail(name, pool, key, facts)])),
     realServers: Object.fromEntries(
@@ -132,6 +148,10 @@ export function detailOf(name: string, facts: StatusFacts) {
       .map((drain) => ({ realServer: drain.realServer, address: drain.address, ...drainDetail(drain, facts) })),
   };
 }
+
+/** Other hosts that answer for a VIP, and what to do. */
+const claimsOn = (vip: string, { claimants }: StatusFacts) =>
+  claimants.filter(({ address }) => address === vip).map((claim) => ({ claim, reason: claimWords(claim) }));
 
 function vipWords(held: Address | undefined, facts: StatusFacts): string {
   if (held)
@@ -150,6 +170,7 @@ function portDetail(name: string, pool: Pool, portKey: string, facts: StatusFact
       desired: port,
       actual: service ? { ...service.config, destinations: service.destinations.length } : null,
       reason: facts.standings.get(name)?.ports.get(portKey)?.notice ?? 'balanced over the real servers',
+      traffic: facts.traffic.services.get(serviceKey(id)) ?? null,
     };
   const key = serviceKey(id);
   const listening = facts.listening.get(key) ?? null;
@@ -221,12 +242,20 @@ function realServerDetail(poolName: string, pool: Pool, name: string, drains: Dr
       }),
     ),
     actual,
+    traffic: trafficOf(name, pool.vip, facts),
     ...(drain && { drain: drainDetail(drain, facts) }),
   };
 }
 
+/** Null where its agent has not been heard of lately: what was is not what is. */
+function trafficOf(name: string, vip: string, { traffic }: StatusFacts) {
+  const card = traffic.cards.get(name);
+  const fresh = card !== undefined && card.ageMs <= freshMs;
+  return { card: fresh ? card : null, connections: (fresh && traffic.connections.get(name)?.[vip]) || {} };
+}
+
 /** What the director's probes came to, by balanced port. */
-function probesOf(pool: Pool, address: string, facts: StatusFacts) {
+export function probesOf(pool: Pool, address: string, facts: StatusFacts) {
   return Object.fromEntries(
     Object.entries(pool.ports).flatMap(([key, port]) => {
       if (port.policy !== 'real-servers') return [];

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Agents } from '../core/agents.ts';
 import { type Desired, type DirectorFacts, desiredDirector } from '../core/director.ts';
@@ -9,7 +10,7 @@ import { nextLedger } from '../core/ledger.ts';
 import type { LocalPorts } from '../core/local-ports.ts';
 import { plan } from '../core/plan.ts';
 import { defaultDrainMs, replacePools } from '../core/pools.ts';
-import { nextTenures, type Standings, standingsOf, tenureKey } from '../core/standings.ts';
+import { eachPoolsStandings, nextTenures, type Standings, standingsOf, tenureKey } from '../core/standings.ts';
 import { poolsOf, type State } from '../core/state.ts';
 import { commandOf, type Step } from '../core/steps.ts';
 import { type Target, targetKey, targetsOf } from '../core/targets.ts';
@@ -47,12 +48,26 @@ export interface Pass {
   held: boolean;
 }
 
+/** How often the kernel was looked at, and what came of it. */
+export interface Tally {
+  passes: number;
+  /** Passes that could not be finished. */
+  failed: number;
+  /** Steps that were applied, those that the kernel refused among them. */
+  steps: number;
+  refused: number;
+  /** Time that passes took, seconds. */
+  seconds: number;
+}
+
 export interface Director {
   wake(): void;
   /** The last pass; undefined before the first. */
   last(): Pass | undefined;
   /** Why the last pass could not be finished; undefined when it was. */
   error(): Error | undefined;
+  /** What there was since the start. */
+  tally: Readonly<Tally>;
   /** After each pass. */
   passed: Signal;
   /** The steps that these pools would take now; changes nothing. */
@@ -78,6 +93,8 @@ const roundMs = 3000;
 /** Look again at least this often; a large table no oftener than 5 % of a core allows. */
 const lookMs = 500;
 const serviceLookMs = 1000;
+/** The longest that thinking may keep others waiting, about. */
+const turnMs = 5;
 const lookShare = 20;
 /** A timer may end this much before its time. */
 const timerEarlyMs = 5;
@@ -90,6 +107,7 @@ export function startDirector(options: DirectorOptions): Director {
   const localChecks = startLocalChecks({ connect: options.connect, events, changed: () => wake() });
   const watches = new Map<string, DrainWatch>();
   const passed = createSignal();
+  const tally: Tally = { passes: 0, failed: 0, steps: 0, refused: 0, seconds: 0 };
   let last: Pass | undefined;
   /** Those that events have told of. */
   let told: Standings = new Map();
@@ -167,6 +185,17 @@ export function startDirector(options: DirectorOptions): Director {
   };
 
   const pass = async (): Promise<number> => {
+    const began = steady();
+    try {
+      return await passOnce();
+    } finally {
+      tally.passes++;
+      tally.seconds += (steady() - began) / 1000;
+    }
+  };
+
+  const passOnce = async (): Promise<number> => {
+    const began = steady();
     const wanted = woken;
     woken = false;
     if (!wanted && steady() < fullLookAt && last?.failures.length === 0 && (await servicesStand(last.look)))
@@ -180,10 +209,14 @@ export function startDirector(options: DirectorOptions): Director {
     followPools(now.pools, known);
     const connections = localChecks.follow(known.pools, { ...look, ...known });
     tenures = nextTenures(known.pools, standings, known);
+    await setImmediate();
     const settled = isSettled(known);
     const steps = plan(desired, look, now.ledger, { role: 'director', settled });
     const held = !settled && plan(desired, look, now.ledger, { role: 'director', settled: true }).length > steps.length;
+    tally.steps += steps.length;
+    await setImmediate();
     const failures = await apply([...steps, ...announcements(desired, look)]);
+    tally.refused += failures.length;
     const done: Pass = {
       revision: now.revision,
       reconciledRevision:
@@ -208,7 +241,7 @@ export function startDirector(options: DirectorOptions): Director {
     last = done;
     error = undefined;
     passed.notify();
-    const due = steps.length > 0 ? lookMs : Math.max(lookMs, look.tookMs * lookShare);
+    const due = steps.length > 0 ? lookMs : Math.max(lookMs, (steady() - began) * lookShare);
     fullLookAt = steady() + due - timerEarlyMs;
     return Math.min(due, serviceLookMs);
   };
@@ -246,12 +279,21 @@ export function startDirector(options: DirectorOptions): Director {
     for (;;) {
       const now = state.get();
       const known = facts(poolsOf(now), now.drains, look);
-      const standings = standingsOf(known.pools, known.drains, known);
+      const standings: Standings = new Map();
+      let began = steady();
+      // Thousands of members take a while: the API answers in between. What changes meanwhile wakes the next pass.
+      for (const [name, of] of eachPoolsStandings(known.pools, known.drains, known)) {
+        standings.set(name, of);
+        if (steady() - began < turnMs) continue;
+        await setImmediate();
+        began = steady();
+      }
       const all = desiredDirector(known, standings);
       // Put since the LAN was asked: this change has woken the next pass, which asks.
       for (const vip of all.addresses.keys())
         if (!asked.has(vip)) blocked.set(vip, `it is about to be asked whether another host has ${vip}`);
       const desired = withoutBlocked(all, blocked);
+      await setImmediate();
       const ledger = nextLedger(now.ledger, desired, look, kernel.bootId());
       if (ledger === now.ledger) return { now, known, standings, desired };
       const strays = straysOf(now.ledger, ledger, desired, now, {
@@ -287,6 +329,7 @@ export function startDirector(options: DirectorOptions): Director {
 
   const loop: Loop = startLoop(pass, (reason, again) => {
     error = reason;
+    tally.failed++;
     woken = true;
     if (!again) log.error({ err: reason }, 'reconcile failed, trying again');
     passed.notify();
@@ -302,6 +345,7 @@ export function startDirector(options: DirectorOptions): Director {
     wake,
     last: () => last,
     error: () => error,
+    tally,
     passed,
     planFor: async (pools) => {
       const look = await lookAt(kernel, options.interface, Object.keys(state.get().ledger.sysctls));

@@ -11,6 +11,7 @@ const recvCall = libc.func('intptr_t recv(int fd, void *into, size_t length, int
 const connectCall = libc.func('int connect(int fd, const void *address, uint32_t length)');
 const getsockoptCall = libc.func('int getsockopt(int fd, int level, int name, void *value, void *length)');
 const fcntlCall = libc.func('int fcntl(int fd, int command, ...)');
+const ioctlCall = libc.func('int ioctl(int fd, unsigned long request, ...)');
 const closeCall = libc.func('int close(int fd)');
 
 const SOCK_NONBLOCK = 0o4000;
@@ -56,6 +57,10 @@ export const send = (fd: number, bytes: Uint8Array, length = bytes.length): numb
 
 /** recv(2) with MSG_TRUNC: the length of the whole datagram, which is more than `into` holds when it was cut short. */
 export const recv = (fd: number, into: Uint8Array): number => result(recvCall(fd, into, into.length, MSG_TRUNC));
+
+/** ioctl(2) with a structure. */
+export const ioctl = (fd: number, request: number, structure: Uint8Array): number =>
+  result(ioctlCall(fd, request, 'void *', structure));
 
 /** close(2). */
 export const close = (fd: number): number => result(closeCall(fd));

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { familyOf, toBytes } from '../core/address.ts';
 import type { ActualAddress, Link } from '../core/kernel-state.ts';
+import type { Claim } from '../core/witness.ts';
 import { KernelError, kernelError } from './errors.ts';
 import * as frames from './frames.ts';
 import * as libc from './libc.ts';
@@ -46,6 +47,60 @@ export async function whoHas(address: string, interfaceName: string, host: Host)
   } finally {
     reader.close();
     libc.close(fd);
+  }
+}
+
+/**
+ * All other hosts that answer for any of `addresses` there within 300 ms, each once; none where nobody speaks ARP. With
+ * `full` the questions fill frames to the MTU: nobody answers one that is lost for its size. Throws KernelError: ENODEV,
+ * ENETDOWN, EPERM.
+ */
+export async function whoClaims(
+  addresses: readonly string[],
+  interfaceName: string,
+  host: Host,
+  full = false,
+): Promise<Claim[]> {
+  const doing = `ask who has ${addresses.length === 1 ? addresses[0] : `${addresses.length} VIPs`} on ${interfaceName}`;
+  const link = speaker(host.links, interfaceName, doing);
+  if (!link || addresses.length === 0) return [];
+  const ours = new Set(host.links.map(({ mac }) => mac));
+  const claims = new Map<string, Claim>();
+  const sockets: { fd: number; reader: { close(): void }; frames: Buffer[] }[] = [];
+  try {
+    for (const family of ['ipv4', 'ipv6'] as const) {
+      const questions = addresses
+        .filter((address) => familyOf(address) === family)
+        .map((address) => ({
+          address,
+          ...(family === 'ipv4' ? arpQuestion(address, link) : neighborQuestion(address, link, host)),
+        }));
+      const [first] = questions;
+      if (!first) continue;
+      const fd = openPacketSocket(link.index, first.etherType, first.filter);
+      const take = (frame: Buffer): undefined => {
+        for (const { address, answer } of questions) {
+          const mac = answer(frame);
+          if (mac !== undefined && !ours.has(mac)) claims.set(`${address} ${mac}`, { address, mac });
+        }
+      };
+      sockets.push({
+        fd,
+        reader: libc.onReadable(fd, () => readAnswer(fd, take)),
+        frames: questions.map(({ frame }) => (full ? padded(frame, link.mtu + ETHERNET_BYTES) : frame)),
+      });
+    }
+    for (let probe = 0; probe < PROBES; probe++) {
+      // One may be lost; who has answered is known.
+      if (probe < 2) for (const { fd, frames } of sockets) for (const frame of frames) sendFrame(fd, frame, doing);
+      await setTimeout(PROBE_MS);
+    }
+    return [...claims.values()];
+  } finally {
+    for (const { fd, reader } of sockets) {
+      reader.close();
+      libc.close(fd);
+    }
   }
 }
 
@@ -136,6 +191,12 @@ function readAnswer(fd: number, answer: (frame: Buffer) => string | undefined): 
   return undefined;
 }
 
+/** What follows the question is passed over (RFC 826; RFC 8200, 3: Payload Length). */
+function padded(frame: Buffer, bytes: number): Buffer {
+  return Buffer.concat([frame, Buffer.alloc(Math.max(0, bytes - frame.length))]);
+}
+
+const ETHERNET_BYTES = 14;
 const FRAME_BYTES = 256;
 
 const macBytes = (mac: string): Uint8Array => Buffer.from(mac.replaceAll(':', ''), 'hex');

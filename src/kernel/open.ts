@@ -2,13 +2,19 @@ import { Protocol } from 'netlink/dist/constants.js';
 import { serviceKey } from '../core/kernel-state.ts';
 import { applySteps, type OtherStep } from './apply.ts';
 import { bootId } from './boot-id.ts';
+import { readCardSpeed } from './card-speed.ts';
+import { readConntrack } from './doctor/conntrack.ts';
+import { readFirewall } from './doctor/firewall.ts';
+import { readManagers } from './doctor/managers.ts';
+import { availableModules, connectionTableBits } from './doctor/modules.ts';
+import { readOffload } from './doctor/offload.ts';
 import { KernelError } from './errors.ts';
 import { type Ipvs, openIpvs } from './ipvs.ts';
 import type { Kernel } from './kernel.ts';
-import { announce, whoHas } from './neighbors.ts';
+import { announce, whoClaims, whoHas } from './neighbors.ts';
 import { type Netlink, netlinkOver } from './netlink.ts';
 import * as rtnetlink from './rtnetlink.ts';
-import { readListeners } from './sock-diag.ts';
+import { readEstablished, readListeners } from './sock-diag.ts';
 import { readSysctl, writeSysctl } from './sysctl.ts';
 import { watchHost } from './watch.ts';
 import { openWire } from './wire.ts';
@@ -46,7 +52,25 @@ export function openKernel(options: { ipvs?: boolean } = {}): Kernel {
           links: rtnetlink.readLinks(routes),
           addresses: rtnetlink.readAddresses(routes),
         }),
+      whoClaims: async (addresses, interfaceName, full) => {
+        const host = { links: rtnetlink.readLinks(routes), addresses: rtnetlink.readAddresses(routes) };
+        return whoClaims(addresses, interfaceName, host, full);
+      },
       listeners: (address, protocol) => readListeners(sockets, address, protocol),
+      card: (interfaceName) => rtnetlink.readCard(routes, interfaceName),
+      cardSpeed: readCardSpeed,
+      established: (addresses) => readEstablished(sockets, addresses),
+      vitals: {
+        firewall: () => readFirewall(),
+        managers: (name) => {
+          const link = rtnetlink.readLinks(routes).find((one) => one.name === name);
+          return link ? readManagers(name, link.index) : [];
+        },
+        modules: () => availableModules(),
+        connectionTableBits: () => connectionTableBits(),
+        offload: readOffload,
+        conntrack: () => readConntrack(readSysctl),
+      },
       watch(changed) {
         const watching = watchHost(changed);
         open.push(watching);

@@ -19,6 +19,21 @@ export const RTM = {
 /** Multicast groups as bits of sockaddr_nl. */
 export const RTMGRP = { LINK: 0x1, IPV4_IFADDR: 0x10, IPV6_IFADDR: 0x100 } as const;
 
+/** What a card is and counted. */
+export const CARD_IFLA = table({ ADDRESS: [1, 'bytes'], IFNAME: [3, 'string'], STATS64: [23, 'bytes'] });
+/** Places of the u64 counters in struct rtnl_link_stats64 (linux/if_link.h). */
+export const STATS64 = {
+  RX_PACKETS: 0,
+  TX_PACKETS: 1,
+  RX_BYTES: 2,
+  TX_BYTES: 3,
+  RX_ERRORS: 4,
+  TX_ERRORS: 5,
+  RX_DROPPED: 6,
+  TX_DROPPED: 7,
+} as const;
+export const STATS64_BYTES = 8 * 8;
+
 export const IFLA = table({ ADDRESS: [1, 'bytes'], IFNAME: [3, 'string'], MTU: [4, 'u32'] });
 /** What a link is made with; read, LINKINFO and AF_SPEC would mean something else for each kind. */
 export const NEW_IFLA = table({

@@ -1,6 +1,6 @@
-import { align, readS32, readU16, readU32 } from 'netlink/dist/structs.js';
+import { align, readS32, readU16, readU32, readU64 } from 'netlink/dist/structs.js';
 import { fromBytes } from '../core/address.ts';
-import type { Address, Link } from '../core/kernel-state.ts';
+import type { Address, CardCounters, Link } from '../core/kernel-state.ts';
 import { readAttributes, type Values } from './attributes.ts';
 import { malformed } from './errors.ts';
 import type { Message } from './messages.ts';
@@ -30,6 +30,24 @@ export function readLink({ buffer, start, end }: Message): Link {
     arp: !has(rt.IFF.NOARP) && !has(rt.IFF.LOOPBACK),
     mac: ethernet ? macText(ADDRESS) : '',
     mtu: MTU ?? 0,
+  };
+}
+
+/** Reads what a card counted (struct ifinfomsg). Throws KernelError EBADMSG. */
+export function readCounters({ buffer, start, end }: Message): CardCounters {
+  if (start + rt.IFINFOMSG_BYTES > end) throw malformed('a short interface');
+  const { IFNAME, ADDRESS, STATS64 } = readAttributes(rt.CARD_IFLA, buffer, start + rt.IFINFOMSG_BYTES, end);
+  if (!STATS64 || STATS64.length < rt.STATS64_BYTES) throw malformed('an interface without counters');
+  const count = (name: keyof typeof rt.STATS64) => Number(readU64.call(STATS64, 8 * rt.STATS64[name]));
+  return {
+    interface: IFNAME ?? '',
+    mac: ADDRESS?.length === 6 ? macText(ADDRESS) : '',
+    rxBytes: count('RX_BYTES'),
+    txBytes: count('TX_BYTES'),
+    rxPackets: count('RX_PACKETS'),
+    txPackets: count('TX_PACKETS'),
+    rxLost: count('RX_ERRORS') + count('RX_DROPPED'),
+    txLost: count('TX_ERRORS') + count('TX_DROPPED'),
   };
 }
 

@@ -1,19 +1,33 @@
 import { FlagsNew } from 'netlink/dist/constants.js';
 import { familyOf, hostPrefix, isAddress, toBytes } from '../core/address.ts';
-import type { ActualAddress, Address, HostRoute, Link, Route } from '../core/kernel-state.ts';
+import type { ActualAddress, Address, CardCounters, HostRoute, Link, Route } from '../core/kernel-state.ts';
 import type { AddressRole } from '../core/steps.ts';
 import { type Values, type Writer, writeAttributes, writeBytes } from './attributes.ts';
 import { KernelError } from './errors.ts';
 import type { Message } from './messages.ts';
 import type { Netlink } from './netlink.ts';
 import * as rt from './rt-attributes.ts';
-import { readAddress, readGateways, readLink, readRoute } from './rt-decode.ts';
+import { readAddress, readCounters, readGateways, readLink, readRoute } from './rt-decode.ts';
 import { AF_INET, AF_INET6 } from './socket-numbers.ts';
 
 /** Equivalent to `ip link show`. Throws KernelError. */
 export function readLinks(netlink: Netlink): Link[] {
   const write = (to: Writer) => writeBytes(to, new Uint8Array(rt.IFINFOMSG_BYTES));
   return netlink.dump({ doing: 'read the interfaces', type: rt.RTM.GETLINK, write }, readLink);
+}
+
+/** Equivalent to `ip -statistics link show NAME`; undefined where there is no such interface. Throws KernelError. */
+export function readCard(netlink: Netlink, name: string): CardCounters | undefined {
+  const write = (to: Writer) => {
+    writeBytes(to, new Uint8Array(rt.IFINFOMSG_BYTES));
+    writeAttributes(to, rt.CARD_IFLA, { IFNAME: name });
+  };
+  try {
+    return netlink.ask({ doing: `read the counters of ${name}`, type: rt.RTM.GETLINK, write }, readCounters)[0];
+  } catch (error) {
+    if (error instanceof KernelError && error.code === 'ENODEV') return undefined;
+    throw error;
+  }
 }
 
 /** Equivalent to `ip addr show`. Throws KernelError. */

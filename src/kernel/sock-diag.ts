@@ -31,7 +31,7 @@ export function readListeners(
       {
         doing: `read the ${protocol} listeners`,
         type: SOCK_DIAG_BY_FAMILY,
-        write: (to) => writeQuestion(to, family, protocol),
+        write: (to) => writeQuestion(to, family, protocol, protocol === 'tcp' ? TCP_LISTEN : TCP_CLOSE),
       },
       readListener,
     ),
@@ -43,6 +43,29 @@ export function readListeners(
   return found;
 }
 
+/**
+ * Established TCP connections to each of `addresses` by local port, equivalent to `ss -tn state established`. Throws
+ * KernelError.
+ */
+export function readEstablished(netlink: Netlink, addresses: Iterable<string>): Map<string, Map<number, number>> {
+  const counts = new Map([...addresses].map((address) => [address, new Map<number, number>()]));
+  for (const family of [AF_INET, AF_INET6])
+    netlink.dump(
+      {
+        doing: 'read the established connections',
+        type: SOCK_DIAG_BY_FAMILY,
+        write: (to) => writeQuestion(to, family, 'tcp', TCP_ESTABLISHED),
+      },
+      (message) => {
+        const { address, port } = readListener(message) ?? {};
+        const ports = address === undefined ? undefined : counts.get(address);
+        if (ports && port !== undefined) ports.set(port, (ports.get(port) ?? 0) + 1);
+        return undefined;
+      },
+    );
+  return counts;
+}
+
 /** Whether what comes to `address` comes to this socket. */
 export function takes({ family, address: bound, v6only }: Listener, address: string): boolean {
   if (familyOf(address) === 'ipv6') return family === AF_INET6 && (bound === address || bound === '::');
@@ -50,9 +73,9 @@ export function takes({ family, address: bound, v6only }: Listener, address: str
   return !v6only && bound === '::';
 }
 
-/** struct inet_diag_req_v2 (linux/inet_diag.h): TCP in LISTEN, UDP that is not connected (the kernel calls it CLOSE). */
-function writeQuestion(to: Writer, family: number, protocol: Protocol): void {
-  const states = 1 << (protocol === 'tcp' ? TCP_LISTEN : TCP_CLOSE);
+/** struct inet_diag_req_v2 (linux/inet_diag.h). UDP that is not connected the kernel calls CLOSE. */
+function writeQuestion(to: Writer, family: number, protocol: Protocol, state: number): void {
+  const states = 1 << state;
   writeBytes(to, Uint8Array.of(family, IPPROTO[protocol], 0, 0));
   writeBytes(to, new Uint8Array(Uint32Array.of(states).buffer));
   writeBytes(to, new Uint8Array(SOCKID_BYTES));
@@ -75,6 +98,7 @@ export function readListener({ buffer, start, end }: Message): Listener | undefi
 }
 
 const SOCK_DIAG_BY_FAMILY = 20;
+const TCP_ESTABLISHED = 1;
 const TCP_CLOSE = 7;
 const TCP_LISTEN = 10;
 const SOCKID_BYTES = 48;

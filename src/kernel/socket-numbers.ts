@@ -12,6 +12,7 @@ export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
 export const AF_PACKET = 17;
 export const SOCK = { tcp: 1, udp: 2 } as const;
+export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 
 export const SOL_NETLINK = 270;

@@ -9,7 +9,7 @@ import type { KnownAgents } from './state.ts';
 /** What the agents say: the only writer of the observed half. */
 export interface AgentRegistry {
   all(): Agents;
-  /** Takes a report. Throws AGENT_OTHER_MACHINE when another machine already speaks under this name. */
+  /** Takes a report, but for its traffic. Throws AGENT_OTHER_MACHINE when another machine already speaks under this name. */
   report(name: string, report: Report): void;
   /** Forgets the agent, so that another machine may take its name. False when there is none. */
   forget(name: string): Promise<boolean>;
@@ -34,7 +34,7 @@ export function createAgentRegistry(
   };
   return {
     all: () => agents,
-    report: (name, report) => {
+    report: (name, { card: _card, connections: _connections, doctor, ...report }) => {
       const known = agents.get(name);
       if (known && known.report.machineId !== report.machineId) {
         const message = `another machine reports under the name "${name}" (from ${report.addresses[0] ?? 'no address'}; ${known.report.addresses[0] ?? 'another'} is known): give it a name of its own, or DELETE /v1/agents/${name} if the old machine is gone for good`;
@@ -42,7 +42,8 @@ export function createAgentRegistry(
         refused.set(name, report.machineId);
         throw new CodedError('AGENT_OTHER_MACHINE', message);
       }
-      agents.set(name, { report, lastReport: now() });
+      const found = doctor ?? known?.doctor;
+      agents.set(name, { report, lastReport: now(), ...(found && { doctor: found }) });
       if (!known) events.add('agent-joined', `the agent ${name} reports for the first time`, { agent: name });
       if (known && known.lastReport !== null && isDeepStrictEqual(weighty(known.report), weighty(report))) return;
       if (!known || !isDeepStrictEqual(weighty(known.report), weighty(report))) save(name, report);

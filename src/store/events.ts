@@ -9,6 +9,8 @@ export interface Events {
   /** Those after the one with this id; all that are kept without it. */
   since(id?: number): Event[];
   added: Signal;
+  /** How many there were since the start, by type. */
+  counts: ReadonlyMap<string, number>;
   /** Resolves when all that happened is on disk. */
   stop(): Promise<void>;
 }
@@ -33,6 +35,7 @@ export function createEvents(
 ): Events {
   const kept: Event[] = document.get().events.slice(-limit);
   const added = createSignal();
+  const counts = new Map<string, number>();
   // Ids grow over restarts too, also when the clock went back.
   let id = Math.max(now() * 1000, kept.at(-1)?.id ?? 0);
   let saving: Promise<void> | undefined;
@@ -49,8 +52,10 @@ export function createEvents(
   };
   return {
     added,
+    counts,
     add: (type, message, about = {}) => {
       const event: Event = { id: ++id, time: new Date(now()).toISOString(), type, message, ...about };
+      counts.set(type, (counts.get(type) ?? 0) + 1);
       kept.push(event);
       if (kept.length > limit) kept.shift();
       logged(event);

@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -83,6 +83,20 @@ async function whole(): Promise<void> {
   const before = host.look();
   const { realServers, ...rest } = webPool();
   await c.call('PUT', '/v1/pools/web?waitMs=5000', { ...rest, realServers: { rs1: realServers.rs1 } });
+
+  await t.test('doctor looks this host over before it joins, mends what is safe, and leaves no trace', async (t) => {
+    host.inHost('sh', '-c', 'echo 0 > /proc/sys/net/ipv4/tcp_syncookies');
+    const sick = agent('doctor');
+    t.equal(await sick.exit, 1, await sick.stderr);
+    t.match(await sick.stdout, /^\[ ok \] controller: .*192\.0\.2\.1, on this host's own network$/m);
+    t.match(await sick.stdout, /^\[BAD \] syn-flood: net\.ipv4\.tcp_syncookies is 0$/m);
+    const mended = agent('doctor', '--fix');
+    t.equal(await mended.exit, 0, await mended.stderr);
+    t.match(await mended.stdout, /mended: sysctl -w net\.ipv4\.tcp_syncookies=1/);
+    t.equal(host.inHost('cat', '/proc/sys/net/ipv4/tcp_syncookies'), '1\n');
+    t.equal(host.look(), before);
+    t.strictSame(readdirSync(dir), []);
+  });
 
   await t.test('it puts the VIP on lo behind the suppression, and attests', async (t) => {
     const first = agent();

@@ -37,6 +37,7 @@ function startLeaving(t: Test, answer: (report: Report, count: number) => Partia
     },
     controller,
     machineId: 'm',
+    speedMbit: undefined,
     log: { info: none, warn: none, error: none },
   });
   t.teardown(agent.stop);

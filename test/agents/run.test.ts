@@ -47,6 +47,7 @@ function startRealServer(
     host: { kernel, memory: openMemory(dir), interface: undefined, allowedVips: undefined, reserved: () => new Map() },
     controller: connectController(base, 'rs1', undefined),
     machineId,
+    speedMbit: undefined,
     log: { info: to('info'), warn: to('warn'), error: to('error') },
   });
   let stopped: Promise<void> | undefined;
@@ -95,6 +96,7 @@ t.test('a real server gets its weight once its agent has reported the VIP in pla
   const { body } = await c.call('GET', '/v1/agents');
   t.match(body.agents.rs1, {
     machineId: 'm1',
+    speedMbit: undefined,
     bootId: 'boot-1',
     addresses: [rip],
     vips: { [vip]: { present: true } },
@@ -266,6 +268,13 @@ t.test('a disk that cannot be written is told by its name, and is no reason to t
 
 t.test('a report is cut to what the controller takes', async (t) => {
   const problems = Array.from({ length: 200 }, () => 'x'.repeat(1000));
-  const report = reportOf('m', 'b', { revision: 1, addresses: [rip], vips: {}, problems, mtu: 1500 });
+  const report = reportOf('m', 'b', {
+    revision: 1,
+    addresses: [rip],
+    vips: {},
+    problems,
+    interface: 'eth0',
+    mtu: 1500,
+  });
   t.ok(reportSchema.safeParse(report).success);
 });

@@ -61,7 +61,7 @@ const agentPath = /^\/v1\/agents\/([^/?]*)(\/report)?(?:\?|$)/;
 
 async function send({ c, reports, tally: { statuses } }: Session, request: Request): Promise<void> {
   const before = c.state.get();
-  const isStream = request.url.startsWith('/v1/events');
+  const isStream = /^\/v1\/(events|status\/stream)/.test(request.url);
   const answer = await c.api.inject({
     method: request.method as NonNullable<InjectOptions['method']>,
     url: request.url,

@@ -5,9 +5,11 @@ import type { InjectOptions } from 'fastify';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { buildApi } from '../../src/api/app.ts';
-import type { Api } from '../../src/api/context.ts';
+import type { Api, ApiContext } from '../../src/api/context.ts';
 import type { State } from '../../src/core/state.ts';
 import { type Director, startDirector } from '../../src/director/reconcile.ts';
+import { startTraffic, type TrafficBook } from '../../src/director/traffic.ts';
+import { startWitness, vipsHeld } from '../../src/director/witness.ts';
 import { createSignal, type Signal, until } from '../../src/loop.ts';
 import type { Report } from '../../src/schema.ts';
 import { type AgentRegistry, createAgentRegistry } from '../../src/store/agents.ts';
@@ -41,6 +43,7 @@ export interface Controller {
   events: Events;
   director: Director;
   health: FakeHealth;
+  traffic: TrafficBook;
   call(method: string, url: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   /** An agent says that its host is fit for these VIPs. */
   attest(name: string, address: string, vips: string[], more?: Partial<Report>): void;
@@ -59,6 +62,8 @@ export interface ControllerOptions {
   manageVip?: boolean;
   /** Keeps this many events. */
   eventLimit?: number;
+  /** Finds nothing without it. */
+  examine?: ApiContext['examine'];
 }
 
 /** A folder that is gone with the test, with its neighbours. */
@@ -94,8 +99,30 @@ export async function startController(t: Test, options: ControllerOptions = {}):
     manageVip,
     log,
   });
+  const traffic = startTraffic({ kernel, interface: 'eth0', speedMbit: 100, log });
+  const witness = startWitness({
+    kernel,
+    interface: 'eth0',
+    vips: () => vipsHeld(director),
+    names: traffic.names,
+    events,
+    log,
+  });
   const api = await buildApi(
-    { state, stateChanged, agents, events, director, health, interface: 'eth0', manageVip },
+    {
+      state,
+      stateChanged,
+      agents,
+      events,
+      director,
+      health,
+      traffic,
+      witness,
+      examine: options.examine ?? (async () => []),
+      version: '0.0.0',
+      interface: 'eth0',
+      manageVip,
+    },
     log,
   );
   let stopped = false;
@@ -104,6 +131,8 @@ export async function startController(t: Test, options: ControllerOptions = {}):
     stopped = true;
     await api.close();
     await director.stop();
+    await witness.stop();
+    await traffic.stop();
     await events.stop();
     kernel.close();
     await knownAgents.change((same) => same);
@@ -118,6 +147,7 @@ export async function startController(t: Test, options: ControllerOptions = {}):
     events,
     director,
     health,
+    traffic,
     call: (method, url, body, headers = {}) => call(api, method, url, body, headers),
     attest: (name, address, vips, more = {}) => agents.report(name, fitReport(name, address, vips, more)),
     when: async (condition) => {

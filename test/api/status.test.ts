@@ -4,7 +4,7 @@ import { poolsArb } from '../arbitraries.ts';
 import { ofIpvs } from '../director/site.ts';
 import { addressOn } from '../fake-kernel.ts';
 import { holds } from '../property.ts';
-import { isProblem, startController, vip, webPool, whole } from './site.ts';
+import { fitReport, isProblem, startController, vip, webPool, whole } from './site.ts';
 
 const key = `${vip}:80/tcp`;
 
@@ -13,7 +13,8 @@ t.test('an empty controller is well', async (t) => {
   await c.when(() => true);
   const { status, body } = await c.call('GET', '/v1/status');
   t.equal(status, 200);
-  const { sysctls, ...rest } = body;
+  const { sysctls, traffic, ...rest } = body;
+  t.match(traffic, { realServers: {}, repliesMbit: 0, directorSharePercent: null, bottleneck: null });
   t.match(sysctls[0], { key: 'net.ipv4.vs.expire_nodest_conn', desired: '1', reason: /a client whose real server/ });
   t.strictSame(rest, {
     storedRevision: 0,
@@ -224,3 +225,73 @@ t.test('for any pools', async (t) => {
     30,
   );
 });
+
+const card = (at: number, txBytes: number) => ({
+  interface: 'eth0',
+  mac: '02:00:00:00:00:11',
+  speedMbit: 100,
+  rxBytes: 0,
+  txBytes,
+  rxPackets: 0,
+  txPackets: 0,
+  rxLost: 0,
+  txLost: 0,
+  at,
+});
+
+t.test('what agents report of their cards is in the summary and in the detail', async (t) => {
+  const c = await startController(t);
+  await c.call('PUT', '/v1/pools/web?waitMs=5000', webPool());
+  for (const [at, txBytes] of [[0, 0], [1000, 6_250_000]] as const) // biome-ignore format: short
+    await c.call('POST', '/v1/agents/rs1/report', {
+      ...fitReport('rs1', '192.0.2.11', [vip]),
+      card: card(at, txBytes),
+      connections: { [vip]: { '80/tcp': 9 } },
+    });
+  const { body } = await c.call('GET', '/v1/status');
+  t.match(body.traffic, {
+    realServers: { rs1: { txMbit: 50, loadPercent: 50, speedMbit: 100 } },
+    repliesMbit: 50,
+    bottleneck: { host: 'rs1', direction: 'tx', loadPercent: 50, full: false },
+  });
+  const detail = (await c.call('GET', '/v1/status?pool=web')).body.pools.web;
+  t.match(detail.realServers.rs1.traffic, { card: { txMbit: 50 }, connections: { '80/tcp': 9 } });
+  t.strictSame(detail.realServers.rs2.traffic, { card: null, connections: {} });
+  t.equal(Object.hasOwn((await c.call('GET', '/v1/agents')).body.agents.rs1, 'card'), false, 'counters are no report');
+});
+
+t.test(
+  'the stream tells the whole status each second, with the pool that is asked for, until the server closes',
+  async (t) => {
+    const c = await startController(t);
+    await c.call('PUT', '/v1/pools/web?waitMs=5000', webPool());
+    const base = await c.listen();
+    const response = await fetch(`${base}/v1/status/stream?pool=web`);
+    t.equal(response.headers.get('content-type'), 'text/event-stream');
+    const told: {
+      at: string;
+      storedRevision: number;
+      traffic: object;
+      pools: object;
+      detail?: { revision: number };
+    }[] = [];
+    let text = '';
+    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+      text += Buffer.from(chunk).toString();
+      const parts = text.split('\n\n');
+      text = parts.pop() ?? '';
+      for (const part of parts) if (part.startsWith('event: status\ndata: ')) told.push(JSON.parse(part.slice(20)));
+      if (told.length === 1) await c.call('DELETE', '/v1/pools/web?waitMs=5000');
+      if (told.length >= 3) break;
+    }
+    t.match(told[0], {
+      storedRevision: 1,
+      pools: { web: { vip } },
+      traffic: { repliesMbit: 0 },
+      detail: { revision: 1 },
+    });
+    t.equal(told.at(-1)?.detail, undefined, 'a pool that is gone');
+    t.strictSame(told.at(-1)?.pools, {});
+    t.ok(told[2]!.at > told[0]!.at);
+  },
+);

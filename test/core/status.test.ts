@@ -4,6 +4,7 @@ import { standingsOf } from '../../src/core/standings.ts';
 import { poolsOf } from '../../src/core/state.ts';
 import { detailOf, missingOf, type StatusFacts, summaryOf } from '../../src/core/status.ts';
 import { targetKey, targetOf } from '../../src/core/targets.ts';
+import { type CardRate, freshMs, trafficView } from '../../src/core/traffic.ts';
 import { type BalancedPort, checkOf, poolsSchema, type Report } from '../../src/schema.ts';
 import { fitAgents, worldArb } from '../arbitraries.ts';
 import { addressOn } from '../fake-kernel.ts';
@@ -17,6 +18,14 @@ const web = (realServers: object, ports: object = { '80/tcp': balanced }) =>
   poolsSchema.parse({ web: { vip, ports, realServers } });
 const rs1 = { address: '192.0.2.11' };
 const rs2 = { address: '192.0.2.12' };
+
+/** Nothing goes through. */
+const quiet: StatusFacts['traffic'] = {
+  view: trafficView(undefined, new Map(), []),
+  services: new Map(),
+  cards: new Map(),
+  connections: new Map(),
+};
 
 /** A second before the clock of a site. */
 const reportedAt = 999_000;
@@ -39,6 +48,8 @@ const factsFor = (site: Site, more: Partial<StatusFacts> = {}): StatusFacts => (
   agents: site.agents,
   listening: new Map(),
   connections: new Map(),
+  traffic: quiet,
+  claimants: [],
   now: site.clocks.wall,
   ...more,
 });
@@ -55,6 +66,7 @@ t.test('when all is well the summary counts, and names nothing unwell', async (t
   t.strictSame(summaryOf(factsFor(site)), {
     counts: { pools: 1, realServers: 2, serving: 2, services: 1, destinations: 2, draining: 0 },
     pools: { web: { vip, revision: 1, well: true, serving: 2, realServers: 2, missing: [] } },
+    traffic: quiet.view,
     unwell: [],
   });
 });
@@ -289,4 +301,40 @@ holds(
     );
   }),
   50,
+);
+
+t.test(
+  'the detail shows what goes through a port and a real server’s card, and no figures that are not fresh',
+  async (t) => {
+    const site = running(web({ rs1, rs2 }));
+    const rate = { connectionsPerSecond: 5, packetsPerSecond: 50, requestsMbit: 0.1 };
+    const card: CardRate = {
+      interface: 'eth0',
+      speedMbit: 100,
+      rxMbit: 1,
+      txMbit: 50,
+      rxPacketsPerSecond: 100,
+      txPacketsPerSecond: 4000,
+      lostPerSecond: 0,
+      loadPercent: 50,
+      fuller: 'tx',
+      ageMs: 10,
+    };
+    const traffic = {
+      ...quiet,
+      services: new Map([[`${vip}:80/tcp`, rate]]),
+      cards: new Map([
+        ['rs1', card],
+        ['rs2', { ...card, ageMs: freshMs + 1 }],
+      ]),
+      connections: new Map([
+        ['rs1', { [vip]: { '80/tcp': 12 } }],
+        ['rs2', { [vip]: { '80/tcp': 7 } }],
+      ]),
+    };
+    const detail = detailOf('web', factsFor(site, { traffic }));
+    t.strictSame(detail?.ports['80/tcp'], { ...detail?.ports['80/tcp'], traffic: rate });
+    t.strictSame(detail?.realServers.rs1?.traffic, { card, connections: { '80/tcp': 12 } });
+    t.strictSame(detail?.realServers.rs2?.traffic, { card: null, connections: {} });
+  },
 );

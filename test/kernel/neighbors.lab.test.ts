@@ -133,3 +133,18 @@ lab(t, 'an announcement changes what another host remembers', async (t) => {
     t.match(remembered, new RegExp(`2001:db8::100 dev eth1 lladdr ${ours}`));
   });
 });
+
+lab(t, 'all that answer for any of several addresses are found, each once, and nobody else', async (t) => {
+  await withOther(async (kernel, other) => {
+    other.sh('ip addr add 192.0.2.100/24 dev eth1; ip addr add 2001:db8::100/64 dev eth1 nodad');
+    const asked = ['192.0.2.100', '192.0.2.101', '2001:db8::100', '2001:db8::101'];
+    t.strictSame(await kernel.whoClaims(asked, 'eth0'), [
+      { address: '192.0.2.100', mac },
+      { address: '2001:db8::100', mac },
+    ]);
+    t.strictSame(await kernel.whoClaims(['192.0.2.1'], 'eth0'), [], 'its own are not claims');
+    t.strictSame(await kernel.whoClaims([], 'eth0'), []);
+    t.strictSame(await kernel.whoClaims(asked, 'lo'), [], 'nobody speaks ARP there');
+    await t.rejects(kernel.whoClaims(asked, 'eth9'), { code: 'ENODEV' });
+  });
+});

@@ -151,6 +151,35 @@ t.test('nobody left: refused by default, kept by "keep", answered by the directo
   t.same([...new Set(served)].sort(), ['rs1', 'rs2']);
 });
 
+t.test(
+  'who answers ARP for the VIP is named within 5 s, and a machine that no agent speaks for is an alarm',
+  async (t) => {
+    const told = async (type: string, since: number) => (await api.events(since)).find((event) => event.type === type);
+    const since = async () => (await api.events()).at(-1)?.id ?? 0;
+    let before = await since();
+    await agents.get(rs2)!.end('SIGKILL');
+    let began = Date.now();
+    await rs2.exec(['sysctl', '-qw', 'net.ipv4.conf.all.arp_ignore=0', 'net.ipv4.conf.eth0.arp_ignore=0']);
+    await until(async () => told('arp-wrong-answer', before), 'the witness to see it');
+    const wrong = await told('arp-wrong-answer', before);
+    t.match(wrong, { realServer: 'rs2', vip, message: /^rs2 \(02:00:00:00:02:0c\) answers ARP for 192\.0\.2\.100/ });
+    t.ok(Date.parse(wrong?.time ?? '') - began < 5000, `after ${Date.parse(wrong?.time ?? '') - began} ms`);
+    const { body } = await api.call<{ unwell: { realServer?: string; reason: string }[] }>('GET', '/v1/status');
+    t.ok(body.unwell.some(({ realServer, reason }) => realServer === 'rs2' && /answers ARP/.test(reason)));
+    agents.set(rs2, site.startAgent(rs2));
+    await until(async () => told('arp-quiet', before), 'the agent to put it right');
+    before = await since();
+    began = Date.now();
+    await site.router.exec(['ip', 'addr', 'add', `${vip}/32`, 'dev', 'eth0']);
+    await until(async () => told('vip-claimed', before), 'the alarm');
+    const alarm = await told('vip-claimed', before);
+    t.match(alarm, { vip, message: /another machine claims 192\.0\.2\.100: 02:00:00:00:02:01/ });
+    t.ok(Date.parse(alarm?.time ?? '') - began < 5000, `after ${Date.parse(alarm?.time ?? '') - began} ms`);
+    await site.router.exec(['ip', 'addr', 'del', `${vip}/32`, 'dev', 'eth0']);
+    await until(async () => told('arp-quiet', before), 'the end of it');
+  },
+);
+
 t.test('a host that shuts down is drained first; an agent that is merely stopped drains nothing', async (t) => {
   const systemctl = join(rs2.dir, 'bin/systemctl');
   const say = (word: string) =>

@@ -5,6 +5,8 @@ import { lineOf, rangeOf } from './json-path.ts';
 interface FieldErrorsProps {
   problem: Problem;
   pool: string;
+  /** It was to be made. */
+  isNew: boolean;
   text: string;
   area: RefObject<HTMLTextAreaElement | null>;
 }
@@ -12,14 +14,16 @@ interface FieldErrorsProps {
 const conflict = 'REVISION_MISMATCH';
 
 /** What is wrong, field by field; each leads to its place in the text. */
-export function FieldErrors({ problem, pool, text, area }: FieldErrorsProps) {
+export function FieldErrors({ problem, pool, isNew, text, area }: FieldErrorsProps) {
   const errors = problem.errors ?? [];
   if (errors.length === 0)
     return (
       <p class="alarm" role="alert">
-        {problem.code === conflict
-          ? `Somebody else changed this pool while you edited it, so nothing was saved: ${problem.detail}. Keep a copy of your text, close this, and edit it again.`
-          : problem.detail}
+        {problem.code !== conflict
+          ? problem.detail
+          : isNew
+            ? `There is a pool of this name already: choose another name, or close this and edit that pool.`
+            : `Somebody else changed this pool while you edited it, so nothing was saved: ${problem.detail}. Keep a copy of your text, close this, and edit it again.`}
       </p>
     );
   const show = (path: string) => {

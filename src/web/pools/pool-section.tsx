@@ -1,5 +1,6 @@
 import { useContext, useState } from 'preact/hooks';
 import { EditDialog } from '../edit/edit-dialog.tsx';
+import { NewPool } from '../edit/new-pool.tsx';
 import { type History, peakOf } from '../live/history.ts';
 import type { PoolDetail, Status } from '../live/status.ts';
 import { Live } from '../parts/live.ts';
@@ -33,11 +34,12 @@ export function PoolSection({ name, detail, status, history }: PoolSectionProps)
         <button type="button" disabled={!live} onClick={() => setEditing(true)}>
           Edit pool {name}
         </button>
+        <NewPool />
       </div>
       <Ports detail={detail} />
       <ServerTable pool={name} detail={detail} status={status} history={history} most={most} />
       <Leaving leaving={detail.leaving} />
-      {editing && <EditDialog name={name} close={() => setEditing(false)} />}
+      {editing && <EditDialog pool={name} close={() => setEditing(false)} />}
     </section>
   );
 }

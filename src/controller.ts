@@ -1,13 +1,19 @@
 #!/usr/bin/env node
+import type { Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Server as TlsServer } from 'node:tls';
 import { type Logger, pino } from 'pino';
+import type { z } from 'zod';
 import { buildApi } from './api/app.ts';
 import type { Api } from './api/context.ts';
+import type { Trust } from './api/guard.ts';
+import { openRootSocket } from './api/root-socket.ts';
 import { createHealthBook } from './check/health-book.ts';
 import { startProber } from './check/prober.ts';
-import { parseListen, controllerSpec as spec } from './controller-settings.ts';
-import { hostPrefix } from './core/address.ts';
+import { isLoopback, parseListen, controllerSpec as spec } from './controller-settings.ts';
+import { hostPrefix, isUnspecified, notUnicast, withPort } from './core/address.ts';
 import { poolsOf } from './core/state.ts';
 import { examine, examineDirector } from './director/doctor.ts';
 import { connectLocally } from './director/local-check.ts';
@@ -17,19 +23,32 @@ import { startTraffic } from './director/traffic.ts';
 import { startWitness, vipsHeld } from './director/witness.ts';
 import { tellFindings } from './doctor-report.ts';
 import { CodedError } from './errors.ts';
+import type { Kernel } from './kernel/kernel.ts';
 import { holdFolder } from './kernel/lock.ts';
 import { openKernel } from './kernel/open.ts';
 import { createSignal } from './loop.ts';
 import { explain, onStop } from './program.ts';
 import { parseSettings, version } from './settings.ts';
 import { createAgentRegistry } from './store/agents.ts';
+import { openAudit } from './store/audit.ts';
 import { createEvents } from './store/events.ts';
 import { openAgents, openEvents, openState } from './store/state.ts';
+import { openKeys, openTlsKeys } from './trust/open.ts';
+import { namesOfHost, openServerIdentity, type ServerIdentity } from './trust/server-identity.ts';
 import { startWebhooks } from './webhooks.ts';
 
+type Settings = z.infer<typeof spec.settings>;
+
+const listenAddress = (text: string) => parseListen(text) ?? { host: '127.0.0.1', port: 7100 };
+
 /** Listens; an address that the host does not have yet is waited for, since traffic does not depend on the API. */
-async function listen(api: Api, where: string, log: Logger, ending: AbortSignal): Promise<void> {
-  const address = parseListen(where) ?? { host: '127.0.0.1', port: 7100 };
+async function listen(
+  api: Api,
+  address: { host: string; port: number },
+  log: Logger,
+  ending: AbortSignal,
+): Promise<void> {
+  const where = withPort(address.host, address.port);
   for (let tries = 0; !ending.aborted; tries++) {
     try {
       await api.listen(address);
@@ -48,6 +67,59 @@ async function listen(api: Api, where: string, log: Logger, ending: AbortSignal)
     }
   }
 }
+
+/** Who may do what, and as whom this host shows itself; the latter only beyond loopback. */
+async function openTrust(settings: Settings, host: string, kernel: Kernel, log: Logger) {
+  const { stateDir } = settings;
+  const roots = new WeakSet<Socket>();
+  const failed = (error: Error) => log.error({ err: error }, 'a change of the tokens could not be saved');
+  const trust: Trust = {
+    keys: await openKeys(stateDir, failed),
+    audit: openAudit({
+      path: join(stateDir, 'audit.log'),
+      failed: (error) => log.error({ err: error }, 'the audit log cannot be written'),
+    }),
+    isRoots: (socket) => roots.has(socket),
+  };
+  const came = (socket: Socket) => void roots.add(socket);
+  if (isLoopback(host)) return { trust, came, identity: undefined, reach: undefined };
+  const names = () => namesOfHost(host, settings.tlsNames);
+  const identity = await openServerIdentity(openTlsKeys(stateDir), names);
+  const { authority, fingerprint } = identity;
+  const { port } = listenAddress(settings.listen);
+  const addresses = () => (isUnspecified(host) ? ownAddresses(kernel, settings.interface) : [host]);
+  const urls = () => addresses().map((address) => `https://${withPort(address, port)}`);
+  return { trust, came, identity, reach: { urls, authority, fingerprint } };
+}
+
+/** Of the interface; no VIP, which are host addresses (/32, /128). */
+const ownAddresses = (kernel: Kernel, name: string) =>
+  kernel
+    .addresses()
+    .filter((own) => own.interface === name && own.prefix !== hostPrefix(own.address) && !notUnicast(own.address))
+    .map(({ address }) => address);
+
+/** Traffic and the API on its address do not depend on it, so that it is only told where it cannot be. */
+async function openForRoot(api: Api, path: string, came: (socket: Socket) => void, log: Logger) {
+  if (path === '') return undefined;
+  return openRootSocket(api, path, came).catch((error: Error) => {
+    log.warn({ socket: path, reason: error.message }, 'no socket for root: dsrctl on this host needs a token');
+    return undefined;
+  });
+}
+
+/** A certificate that ends soon, or lacks an address that came later, is made anew while connections go on. */
+function keepFresh(identity: ServerIdentity, api: Api, log: Logger): NodeJS.Timeout {
+  const look = async () => {
+    if (!(await identity.refresh())) return;
+    (api.server as unknown as TlsServer).setSecureContext(identity.current());
+    log.info({}, 'a new certificate was made');
+  };
+  const failed = (error: Error) => log.error({ err: error }, 'a new certificate could not be made');
+  return setInterval(() => look().catch(failed), refreshMs);
+}
+
+const refreshMs = 60_000;
 
 async function main(): Promise<void> {
   const parsed = parseSettings(spec, process.argv.slice(2), process.env);
@@ -105,6 +177,8 @@ async function main(): Promise<void> {
     events,
     log,
   });
+  const where = listenAddress(settings.listen);
+  const secret = settings.insecure ? undefined : await openTrust(settings, where.host, kernel, log);
   const api = await buildApi(
     {
       state,
@@ -116,17 +190,24 @@ async function main(): Promise<void> {
       traffic,
       witness,
       examine: (patient) => examine({ kernel, interface: settings.interface, connect: connectLocally }, patient),
+      trust: secret?.trust,
+      reach: secret?.reach,
       version: version(),
       interface: settings.interface,
       manageVip: settings.manageVip,
     },
     log,
+    secret?.identity?.current(),
   );
   const webhooks = startWebhooks({ webhooks: settings.webhooks, events, log });
   const ending = new AbortController();
+  const rootSocket = secret && (await openForRoot(api, settings.socket, secret.came, log));
+  const renewing = secret?.identity && keepFresh(secret.identity, api, log);
   onStop(async (signal) => {
     log.info({ signal }, 'stopping; the kernel goes on forwarding');
     ending.abort();
+    clearInterval(renewing);
+    rootSocket?.close();
     await api.close();
     await director.stop();
     await witness.stop();
@@ -138,7 +219,7 @@ async function main(): Promise<void> {
   });
   if (!networkInterfaces()[settings.interface])
     log.warn({ interface: settings.interface }, 'no such interface with an address yet: it is waited for');
-  await listen(api, settings.listen, log, ending.signal);
+  await listen(api, where, log, ending.signal);
 }
 
 main().catch((error: unknown) => process.exit(explain(spec.name, error)));

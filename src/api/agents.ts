@@ -5,6 +5,7 @@ import { RequestError } from '../errors.ts';
 import { until } from '../loop.ts';
 import { agentDesiredSchema, nameSchema, reportAnswerSchema, reportSchema } from '../schema.ts';
 import type { Api, ApiContext } from './context.ts';
+import { actOf } from './guard.ts';
 
 const agentParams = z.object({ name: nameSchema });
 const pollQuery = z.strictObject({
@@ -26,6 +27,7 @@ export function agentRoutes(api: Api, context: ApiContext): void {
   api.get(
     '/v1/agents/:name/desired',
     {
+      config: { access: 'agent', stream: true },
       schema: {
         summary: "What a real server's host must look like (long poll by revision)",
         params: agentParams,
@@ -44,6 +46,7 @@ export function agentRoutes(api: Api, context: ApiContext): void {
   api.post(
     '/v1/agents/:name/report',
     {
+      config: { access: 'agent' },
       schema: {
         summary: "A real server's word on itself",
         params: agentParams,
@@ -51,7 +54,12 @@ export function agentRoutes(api: Api, context: ApiContext): void {
         response: { 200: reportAnswerSchema },
       },
     },
-    async ({ params, body }) => {
+    async ({ params, body, caller }) => {
+      if (caller.kind === 'key' && caller.machineId !== body.machineId)
+        throw new RequestError(
+          'AGENT_OTHER_MACHINE',
+          `this token was given to another machine, not to ${body.machineId}: a copy of a disk needs an invitation of its own (dsrctl agent invite ${params.name})`,
+        );
       context.agents.report(params.name, body);
       context.traffic.take(params.name, body);
       return { revision: context.state.get().revision, ...leftFor(body.addresses, context) };
@@ -61,9 +69,12 @@ export function agentRoutes(api: Api, context: ApiContext): void {
   api.delete(
     '/v1/agents/:name',
     { schema: { summary: 'Forget an agent, so that another machine may take its name', params: agentParams } },
-    async ({ params }) => {
-      if (!(await context.agents.forget(params.name)))
-        throw new RequestError('NOT_FOUND', `no agent "${params.name}" has ever reported`);
+    async (request) => {
+      const { params } = request;
+      const known = await context.agents.forget(params.name);
+      await context.trust?.keys.revokeAgent(params.name);
+      if (!known) throw new RequestError('NOT_FOUND', `no agent "${params.name}" has ever reported`);
+      await context.trust?.audit.add({ ...actOf(request), status: 200 });
       return { forgotten: params.name };
     },
   );

@@ -6,10 +6,13 @@ import { z } from 'zod';
 import { RequestError } from '../errors.ts';
 import { problemSchema } from '../schema.ts';
 import { agentRoutes } from './agents.ts';
+import { openServer, type TlsIdentity } from './connections.ts';
 import type { Api, ApiContext } from './context.ts';
 import { dashboardRoutes } from './dashboard.ts';
 import { doctorRoutes } from './doctor.ts';
 import { eventRoutes } from './events.ts';
+import { guard } from './guard.ts';
+import { keyRoutes } from './keys.ts';
 import { metricRoutes } from './metrics.ts';
 import { poolRoutes } from './pools.ts';
 import { answerProblem, answerUnreadable, fieldErrors } from './problems.ts';
@@ -28,8 +31,12 @@ const anyAnswer = {
   },
 };
 
-/** Builds the REST API; the composition root listens. */
-export async function buildApi(context: Omit<ApiContext, 'closing'>, log: FastifyBaseLogger): Promise<Api> {
+/** Builds the REST API; the composition root listens. @param tls undefined: plain HTTP */
+export async function buildApi(
+  context: Omit<ApiContext, 'closing'>,
+  log: FastifyBaseLogger,
+  tls?: TlsIdentity,
+): Promise<Api> {
   const app: Api = fastify({
     bodyLimit,
     forceCloseConnections: true,
@@ -37,6 +44,7 @@ export async function buildApi(context: Omit<ApiContext, 'closing'>, log: Fastif
     loggerInstance: log,
     frameworkErrors: answerProblem,
     clientErrorHandler: answerUnreadable,
+    serverFactory: (handler) => openServer(handler, tls),
   }).withTypeProvider<ZodTypeProvider>();
   const closing = new AbortController();
   // What waits is answered before the connections are cut.
@@ -87,6 +95,7 @@ export async function buildApi(context: Omit<ApiContext, 'closing'>, log: Fastif
       return { schema: { ...schema, response: { ...anyAnswer, ...(schema.response as object) } }, url };
     },
   });
+  guard(app, context.trust);
   const whole: ApiContext = { ...context, closing: closing.signal };
   await app.register(async (api: Api) => {
     for (const routes of [
@@ -97,11 +106,12 @@ export async function buildApi(context: Omit<ApiContext, 'closing'>, log: Fastif
       eventRoutes,
       doctorRoutes,
       metricRoutes,
+      keyRoutes,
     ])
       routes(api, whole);
   });
   await app.register(async (api: Api) => dashboardRoutes(api));
-  app.get('/openapi.json', { schema: { summary: 'This document' } }, () => app.swagger());
+  app.get('/openapi.json', { config: { access: 'open' }, schema: { summary: 'This document' } }, () => app.swagger());
   return app;
 }
 

@@ -16,6 +16,7 @@ import type { Signal } from '../loop.ts';
 import type { AgentRegistry } from '../store/agents.ts';
 import type { Document } from '../store/document.ts';
 import type { Events } from '../store/events.ts';
+import type { Trust } from './guard.ts';
 
 /** What the routes work with. They store and read; only the director's loop touches the kernel. */
 export interface ApiContext {
@@ -30,12 +31,25 @@ export interface ApiContext {
   witness: Pick<Witness, 'claimants' | 'problem'>;
   /** Looks over all hosts. */
   examine: (patient: Patient) => Promise<HostFinding[]>;
+  /** Who may do what; undefined: everybody is trusted, as the setting "insecure" says. */
+  trust: Trust | undefined;
+  /** What agents need to know of this host to join; undefined where it speaks plain HTTP. */
+  reach: Reach | undefined;
   /** Of this package. */
   version: string;
   interface: string;
   manageVip: boolean;
   /** Ends long polls and streams when the server closes. */
   closing: AbortSignal;
+}
+
+/** Where and as whom agents find the controller. */
+export interface Reach {
+  /** URLs that agents may use, best first; empty while it listens on loopback alone. */
+  urls(): string[];
+  /** Certificate of its authority, as PEM, and that certificate's SHA-256. */
+  authority: string;
+  fingerprint: string;
 }
 
 export type Api = FastifyInstance<

@@ -26,15 +26,19 @@ export async function dashboardRoutes(api: Api, folder = built): Promise<void> {
   const isBuilt = existsSync(join(folder, 'index.html'));
   if (isBuilt) await api.register(files, { root: folder, serve: false, cacheControl: false });
 
-  api.get('/', { schema: { hide: true } }, async (_, reply) => {
+  api.get('/', { config: { access: 'open' }, schema: { hide: true } }, async (_, reply) => {
     if (!isBuilt) throw new RequestError('NOT_FOUND', notBuilt);
     return reply.headers(headers).header('cache-control', 'no-cache').sendFile('index.html');
   });
 
-  api.get<{ Params: { file: string } }>('/assets/:file', { schema: { hide: true } }, async ({ params }, reply) => {
-    const file = join('assets', params.file);
-    if (!plain.test(params.file) || !existsSync(join(folder, file)))
-      throw new RequestError('NOT_FOUND', `the dashboard has no ${params.file}; load it again`);
-    return reply.headers(headers).header('cache-control', 'public, max-age=31536000, immutable').sendFile(file);
-  });
+  api.get<{ Params: { file: string } }>(
+    '/assets/:file',
+    { config: { access: 'open' }, schema: { hide: true } },
+    async ({ params }, reply) => {
+      const file = join('assets', params.file);
+      if (!plain.test(params.file) || !existsSync(join(folder, file)))
+        throw new RequestError('NOT_FOUND', `the dashboard has no ${params.file}; load it again`);
+      return reply.headers(headers).header('cache-control', 'public, max-age=31536000, immutable').sendFile(file);
+    },
+  );
 }

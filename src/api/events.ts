@@ -11,6 +11,7 @@ export function eventRoutes(api: Api, context: ApiContext): void {
     {
       // HEAD would start a stream that nobody ends.
       exposeHeadRoute: false,
+      config: { stream: true },
       schema: {
         summary:
           'What happened: a stream of server-sent events, resumable by Last-Event-ID; a list with accept: application/json',

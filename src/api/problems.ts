@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
@@ -49,14 +50,20 @@ export function answerProblem(error: Error, request: FastifyRequest, reply: Fast
     .send(Buffer.from(JSON.stringify(problem)));
 }
 
-/** Answers what is no HTTP request at all, and ends the connection. */
+/** Answers what is no HTTP request at all, or comes too slowly, and ends the connection. */
 export function answerUnreadable(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
-  const { status, title } = catalogue.INVALID_REQUEST;
-  const detail = `this is no request of HTTP/1.1: ${error.message}`;
-  const body = JSON.stringify({ type: 'about:blank', title, status, code: 'INVALID_REQUEST', detail });
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT')
+    endWith(socket, 'REQUEST_TIMEOUT', 'the request did not come whole in time; nothing was done');
+  else endWith(socket, 'INVALID_REQUEST', `this is no request of HTTP/1.1: ${error.message}`);
+}
+
+/** Answers a connection that nobody reads a request from, and ends it. */
+export function endWith(socket: Socket, code: ApiCode, detail: string): void {
+  const { status, title } = catalogue[code];
+  const body = JSON.stringify({ type: 'about:blank', title, status, code, detail });
   const head = [
-    'HTTP/1.1 400 Bad Request',
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     `content-type: ${mediaType}`,
     `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',

@@ -36,6 +36,7 @@ export function statusRoutes(api: Api, context: ApiContext): void {
     {
       // HEAD would start a stream that nobody ends.
       exposeHeadRoute: false,
+      config: { stream: true },
       schema: {
         summary: 'The status each second, as server-sent events; with ?pool=NAME also that pool in full, as "detail"',
         querystring: z.strictObject({ pool: nameSchema.optional() }),
@@ -49,7 +50,10 @@ export function statusRoutes(api: Api, context: ApiContext): void {
 
   api.post(
     '/v1/plan',
-    { schema: { summary: 'The steps that these pools would take; changes nothing', body: poolsDocumentSchema } },
+    {
+      config: { access: 'view' },
+      schema: { summary: 'The steps that these pools would take; changes nothing', body: poolsDocumentSchema },
+    },
     async ({ body }) => {
       refuseConflicts(body.pools);
       const steps = await context.director.planFor(body.pools);
@@ -60,7 +64,7 @@ export function statusRoutes(api: Api, context: ApiContext): void {
     },
   );
 
-  api.get('/healthz', { schema: { summary: 'Whether the controller works' } }, async () => {
+  api.get('/healthz', { config: { access: 'open' }, schema: { summary: 'Whether the controller works' } }, async () => {
     const error = context.director.error();
     if (error) throw new RequestError('NOT_READY', error.message);
     return { status: 'ok' };

@@ -7,6 +7,7 @@ import { RequestError } from '../errors.ts';
 import { until } from '../loop.ts';
 import type { Pools } from '../schema.ts';
 import type { ApiContext } from './context.ts';
+import { actOf } from './guard.ts';
 
 const milliseconds = (max: number) =>
   z.coerce
@@ -72,12 +73,18 @@ export async function write(
     const replaced = replacePools(now, next, Date.now(), query.drainMs ?? write.drainMs ?? defaultDrainMs);
     return write.also ? write.also(replaced) : replaced;
   });
-  if (state !== before)
+  if (state !== before) {
+    await context.trust?.audit.add({
+      ...actOf(request),
+      status: created ? 201 : 200,
+      ...changedPools(before, state),
+    });
     context.events.add(
       'pools-changed',
       `${request.method} ${request.url.split('?')[0]} stored as revision ${state.revision}`,
       write.pool === undefined ? {} : { pool: write.pool },
     );
+  }
   context.director.wake();
   const { revision } = state;
   const missing = () => missingNow(context, revision, before, write.pool);
@@ -104,6 +111,13 @@ export async function write(
   if (current !== undefined) reply.header('etag', `"${current}"`);
   const watch = write.pool === undefined || current === undefined ? '/v1/status' : `/v1/status?pool=${write.pool}`;
   return { revision, reconciled: lacking.length === 0, missing: lacking, draining, watch };
+}
+
+/** The pools that differ, as they were and as they are. */
+function changedPools(before: State, after: State): { before: Pools; after: Pools } {
+  const differs = (name: string) => before.pools[name]?.revision !== after.pools[name]?.revision;
+  const only = (state: State) => Object.fromEntries(Object.entries(poolsOf(state)).filter(([name]) => differs(name)));
+  return { before: only(before), after: only(after) };
 }
 
 /** What the kernel lacks of this revision, in words: of the pool, or of all, as before the write and as now. */

@@ -62,6 +62,9 @@ export interface ControllerOptions {
   manageVip?: boolean;
   /** Keeps this many events. */
   eventLimit?: number;
+  /** Everybody is trusted without it. */
+  trust?: (dir: string) => ApiContext['trust'];
+  reach?: ApiContext['reach'];
   /** Finds nothing without it. */
   examine?: ApiContext['examine'];
 }
@@ -119,6 +122,8 @@ export async function startController(t: Test, options: ControllerOptions = {}):
       traffic,
       witness,
       examine: options.examine ?? (async () => []),
+      trust: options.trust?.(dir),
+      reach: options.reach,
       version: '0.0.0',
       interface: 'eth0',
       manageVip,

@@ -1,0 +1,131 @@
+import type { Socket } from 'node:net';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { type Access, type Caller, refusalOf } from '../core/access.ts';
+import { type Bucket, type Rate, taken } from '../core/rate.ts';
+import { catalogue, RequestError } from '../errors.ts';
+import type { Audit, AuditEntry } from '../store/audit.ts';
+import type { KeyBook } from '../trust/key-book.ts';
+import type { Api } from './context.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    caller: Caller;
+  }
+  interface FastifyContextConfig {
+    /** Who may; default: `view` for GET and HEAD, `change` for all else. */
+    access?: Access;
+    /** It goes on for long. */
+    stream?: true;
+  }
+}
+
+/** How the controller knows who speaks to it. */
+export interface Trust {
+  keys: KeyBook;
+  audit: Audit;
+  /** Whether this connection came over the socket that only root may open. */
+  isRoots(socket: Socket): boolean;
+}
+
+/** Of refusals to one address, before they are no longer told in full. */
+const refusals: Rate = { perSecond: 1, burst: 30 };
+/** Of requests with one token. */
+const requests: Rate = { perSecond: 200, burst: 1000 };
+/** Streams and long polls with one token. */
+const mostStreams = 64;
+/** Addresses and tokens that are counted; those that were quiet longest are forgotten. */
+const mostBuckets = 10_000;
+
+/**
+ * Lets nobody in who may not: each request has its caller before its body is read.
+ *
+ * @param trust undefined: everybody is trusted
+ */
+export function guard(api: Api, trust: Trust | undefined): void {
+  api.decorateRequest('caller');
+  const refused = limiter(refusals);
+  const asked = limiter(requests);
+  const streams = new Map<string, number>();
+
+  api.addHook('onRequest', async (request, reply) => {
+    const { caller, why } = callerOf(request, trust);
+    request.caller = caller;
+    if (caller.kind === 'key' && !asked(caller.id)) throw tooMany('with this token');
+    const { access, stream } = request.routeOptions.config;
+    const wanted = access ?? (['GET', 'HEAD'].includes(request.method) ? 'view' : 'change');
+    const refusal = refusalOf(caller, wanted, (request.params as { name?: string } | undefined)?.name);
+    if (refusal !== undefined) {
+      if (!refused(request.ip)) throw tooMany('that are refused, from this address');
+      const reason = caller.kind === 'nobody' ? why : refusal;
+      const code = caller.kind === 'nobody' ? 'UNAUTHENTICATED' : 'FORBIDDEN';
+      const { status } = catalogue[code];
+      trust?.audit.add({ ...actOf(request), status, reason });
+      if (caller.kind === 'nobody') reply.header('www-authenticate', 'Bearer');
+      // Nobody reads what else it sends.
+      reply.header('connection', 'close');
+      throw new RequestError(code, reason);
+    }
+    if (caller.kind === 'key' && stream) hold(streams, caller.id, reply);
+  });
+}
+
+/** Who did what from where, for the audit log. */
+export function actOf({ caller, ip, method, url, raw }: FastifyRequest): Pick<AuditEntry, 'who' | 'from' | 'what'> {
+  const who =
+    caller.kind === 'key'
+      ? `${caller.role} ${caller.name} (token ${caller.id})`
+      : caller.kind === 'root'
+        ? 'root'
+        : caller.kind;
+  return { who, from: raw.socket.remoteAddress === undefined ? null : ip, what: `${method} ${url.split('?')[0]}` };
+}
+
+function callerOf({ headers, raw }: FastifyRequest, trust: Trust | undefined): { caller: Caller; why: string } {
+  if (!trust) return { caller: { kind: 'anybody' }, why: '' };
+  if (trust.isRoots(raw.socket)) return { caller: { kind: 'root' }, why: '' };
+  const nobody = (why: string) => ({ caller: { kind: 'nobody' } as const, why: `${why}. ${howTo}` });
+  const { authorization } = headers;
+  if (authorization === undefined) return nobody('the header "authorization: Bearer TOKEN" is missing');
+  const [, token] = /^bearer +(\S+)$/i.exec(authorization.trim()) ?? [];
+  if (token === undefined) return nobody('the header "authorization" is not "Bearer TOKEN"');
+  const caller = trust.keys.caller(token);
+  if (caller === 'unknown') return nobody('this token is not known here: it is mistyped, used up or revoked');
+  if (caller === 'expired') return nobody('this token has expired');
+  return { caller, why: '' };
+}
+
+const howTo =
+  'On the director, as root: dsrctl token create makes a token, dsrctl agent invite NAME lets an agent in; the first token of an administrator is in the file admin-token of the state folder (/var/lib/dsr)';
+
+/** Whether one more may be done under this name. */
+function limiter(rate: Rate): (name: string) => boolean {
+  const buckets = new Map<string, Bucket>();
+  return (name) => {
+    const bucket = taken(buckets.get(name), rate, performance.now());
+    if (!bucket) return false;
+    buckets.delete(name);
+    buckets.set(name, bucket);
+    const [oldest] = buckets.keys();
+    if (buckets.size > mostBuckets && oldest !== undefined) buckets.delete(oldest);
+    return true;
+  };
+}
+
+/** Counts a stream until it ends. Throws TOO_MANY_REQUESTS when there are enough. */
+function hold(streams: Map<string, number>, id: string, reply: FastifyReply): void {
+  const open = streams.get(id) ?? 0;
+  if (open >= mostStreams)
+    throw new RequestError(
+      'TOO_MANY_REQUESTS',
+      `${mostStreams} streams are open with this token already: close some, or use another token`,
+    );
+  streams.set(id, open + 1);
+  reply.raw.once('close', () => {
+    const left = (streams.get(id) ?? 1) - 1;
+    if (left > 0) streams.set(id, left);
+    else streams.delete(id);
+  });
+}
+
+const tooMany = (which: string): RequestError =>
+  new RequestError('TOO_MANY_REQUESTS', `too many requests ${which}: wait a little`);

@@ -1,0 +1,95 @@
+import 'reflect-metadata';
+import { createHash, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
+import * as x509 from '@peculiar/x509';
+
+/** A certificate and its key, both as PEM. */
+export interface Identity {
+  certificate: string;
+  key: string;
+}
+
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+const dayMs = 86_400_000;
+const authorityDays = 20 * 365;
+/** What browsers and other clients accept at most (CA/Browser Forum, 6.3.2). */
+const serverDays = 397;
+/** Renewed when less than this is left. */
+const renewDays = 90;
+
+x509.cryptoProvider.set(webcrypto);
+
+/** A certificate authority of this director's own. @param now milliseconds since the epoch */
+export async function makeAuthority(name: string, now: number): Promise<Identity> {
+  const keys = await newKeys();
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    ...validity(now, authorityDays),
+    name: [{ CN: [`dsr-controller on ${name}`] }],
+    keys,
+    signingAlgorithm: algorithm,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  return identityOf(certificate, keys);
+}
+
+/** A server's certificate for these names and addresses, signed by the authority. */
+export async function makeServer(authority: Identity, names: readonly string[], now: number): Promise<Identity> {
+  const issuer = new x509.X509Certificate(authority.certificate);
+  const keys = await newKeys();
+  const certificate = await x509.X509CertificateGenerator.create({
+    ...validity(now, serverDays),
+    subject: [{ CN: ['dsr-controller'] }],
+    issuer: issuer.subject,
+    publicKey: keys.publicKey,
+    signingKey: await privateKey(authority.key),
+    signingAlgorithm: algorithm,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+      new x509.SubjectAlternativeNameExtension(
+        names.map((value) => ({ type: isIP(value) ? ('ip' as const) : ('dns' as const), value })),
+      ),
+      await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+    ],
+  });
+  return identityOf(certificate, keys);
+}
+
+/** Whether the certificate is good for these names for a while yet, and was signed by the authority. */
+export function isGood(server: Identity, authority: Identity, names: readonly string[], now: number): boolean {
+  const certificate = new X509Certificate(server.certificate);
+  const signedBy = new X509Certificate(authority.certificate);
+  return (
+    certificate.verify(signedBy.publicKey) &&
+    Date.parse(certificate.validTo) - now > renewDays * dayMs &&
+    Date.parse(certificate.validFrom) <= now &&
+    names.every((name) => (isIP(name) ? certificate.checkIP(name) : certificate.checkHost(name)) !== undefined)
+  );
+}
+
+/** SHA-256 of a certificate (its DER), hexadecimal: what `openssl x509 -fingerprint -sha256` prints, without colons. */
+export const fingerprintOf = (certificate: string | Buffer): string =>
+  createHash('sha256').update(new X509Certificate(certificate).raw).digest('hex');
+
+/** From the day before: the clocks of two hosts differ. */
+const validity = (now: number, days: number) => ({
+  // RFC 5280, 4.1.2.2: positive, at most 20 octets.
+  serialNumber: `00${randomBytes(16).toString('hex')}`,
+  notBefore: new Date(now - dayMs),
+  notAfter: new Date(now + (days - 1) * dayMs),
+});
+
+const newKeys = () => webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+
+const privateKey = (pem: string) =>
+  webcrypto.subtle.importKey('pkcs8', x509.PemConverter.decodeFirst(pem), algorithm, false, ['sign']);
+
+async function identityOf(certificate: x509.X509Certificate, keys: webcrypto.CryptoKeyPair): Promise<Identity> {
+  const der = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey);
+  return { certificate: certificate.toString('pem'), key: x509.PemConverter.encode(der, 'PRIVATE KEY') };
+}

@@ -3,24 +3,34 @@ import { getServers } from 'node:dns/promises';
 import { pino } from 'pino';
 import { canonical } from '../src/core/address.ts';
 import { tellFindings } from '../src/doctor-report.ts';
+import { CodedError } from '../src/errors.ts';
 import { holdFolder } from '../src/kernel/lock.ts';
 import { openKernel } from '../src/kernel/open.ts';
 import { explain, onStop } from '../src/program.ts';
 import { parseSettings } from '../src/settings.ts';
 import { connectController } from './controller-client.ts';
+import { openCredentials } from './credentials.ts';
 import { examineAlone } from './doctor.ts';
 import { type HostOptions, teardownHost } from './host.ts';
 import { controllerAddresses, machineId, refuseOnDirector } from './identity.ts';
+import { join } from './join.ts';
 import { openMemory } from './memory.ts';
 import { reportOf, startAgent } from './run.ts';
 import { agentSpec as spec } from './settings.ts';
 import { hostIsStopping } from './shutdown.ts';
 
 async function main(): Promise<void> {
+  if (process.argv[2] === 'join') {
+    const told = await join(process.argv.slice(3), process.env);
+    if (told) process.stdout.write(`${told}\n`);
+    return;
+  }
   const parsed = parseSettings(spec, process.argv.slice(2), process.env);
   if (!parsed) return;
   const { settings, command, options } = parsed;
   const log = pino({ name: spec.name, level: settings.logLevel });
+  if (command === 'join')
+    throw new CodedError('BAD_SETTING', 'write "join" first: dsr-agent join URL --token … --ca-sha256 …', 2);
   if (command === 'doctor') {
     const kernel = openKernel({ ipvs: false });
     const findings = await examineAlone(kernel, settings, openMemory(settings.stateDir).get());
@@ -34,7 +44,8 @@ async function main(): Promise<void> {
   const memory = openMemory(settings.stateDir);
   const kernel = openKernel({ ipvs: false });
   const id = machineId(settings.stateDir);
-  const controller = connectController(settings.controller, settings.name, settings.token);
+  const credentials = openCredentials(settings.stateDir, settings.token);
+  const controller = connectController(settings.controller, settings.name, credentials);
   const host: HostOptions = {
     kernel,
     memory,
@@ -77,6 +88,7 @@ async function main(): Promise<void> {
   const agent = startAgent({
     host,
     controller,
+    isRenewalDue: credentials.isDue,
     machineId: id,
     speedMbit: settings.speedMbit,
     log,

@@ -1,4 +1,5 @@
 import { Pool, request } from 'undici';
+import { z } from 'zod';
 import { CodedError } from '../src/errors.ts';
 import {
   type AgentDesired,
@@ -7,6 +8,7 @@ import {
   type ReportAnswer,
   reportAnswerSchema,
 } from '../src/schema.ts';
+import type { Credentials } from './credentials.ts';
 
 /** The agent's calls to the controller. Each throws CodedError CONTROLLER when it cannot be reached or refuses. */
 export interface ControllerClient {
@@ -14,27 +16,44 @@ export interface ControllerClient {
   desired(revision: number | undefined, abort: AbortSignal): Promise<AgentDesired>;
   /** Answers what the director still has for this host. */
   report(report: Report): Promise<ReportAnswer>;
+  /** Takes a new token in place of the present one. */
+  renew(): Promise<void>;
   close(): Promise<void>;
 }
 
+const tokenSchema = z.object({ token: z.string(), expires: z.string().nullable() });
 const pollMs = 25_000;
 const answerMs = 5_000;
 
-export function connectController(base: string, name: string, token: string | undefined): ControllerClient {
-  const dispatcher = new Pool(new URL(base).origin, {
-    connect: { timeout: answerMs },
-    headersTimeout: pollMs + answerMs,
-    bodyTimeout: answerMs,
-    connections: 2,
-  });
-  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+export function connectController(base: string, name: string, credentials: Credentials): ControllerClient {
+  const connect = (ca: string | undefined) =>
+    new Pool(new URL(base).origin, {
+      connect: { timeout: answerMs, ...(ca !== undefined && { ca }) },
+      headersTimeout: pollMs + answerMs,
+      bodyTimeout: answerMs,
+      connections: 2,
+    });
+  let { ca: trusted } = credentials.current();
+  let connections = connect(trusted);
+  /** To an authority that is trusted now. */
+  const dispatcher = () => {
+    const { ca } = credentials.current();
+    if (ca === trusted) return connections;
+    connections.destroy();
+    trusted = ca;
+    connections = connect(ca);
+    return connections;
+  };
   const url = (path: string) => new URL(`v1/agents/${name}/${path}`, base.endsWith('/') ? base : `${base}/`);
 
-  const call = async (what: string, target: URL, options: Parameters<typeof request>[1]): Promise<unknown> => {
+  const call = async (what: string, target: URL, options: Parameters<typeof request>[1] = {}): Promise<unknown> => {
     try {
-      const { statusCode, body } = await request(target, { dispatcher, ...options });
+      const { token } = credentials.current();
+      const headers = { ...options.headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) };
+      const { statusCode, body } = await request(target, { dispatcher: dispatcher(), ...options, headers });
       const text = await body.text();
       if (statusCode === 200) return JSON.parse(text);
+      if (statusCode === 401) credentials.refused();
       throw new Error(`it answered ${statusCode}: ${detailOf(text)}`);
     } catch (error) {
       throw new CodedError('CONTROLLER', `${what} ${base}: ${(error as Error).message}`, 1, { cause: error });
@@ -46,7 +65,7 @@ export function connectController(base: string, name: string, token: string | un
       const target = url('desired');
       target.searchParams.set('waitMs', String(pollMs));
       if (revision !== undefined) target.searchParams.set('revision', String(revision));
-      const answer = agentDesiredSchema.safeParse(await call('asking the controller', target, { signal, headers }));
+      const answer = agentDesiredSchema.safeParse(await call('asking the controller', target, { signal }));
       if (!answer.success)
         throw new CodedError(
           'CONTROLLER',
@@ -58,13 +77,20 @@ export function connectController(base: string, name: string, token: string | un
       const body = JSON.stringify(report);
       const answer = await call('reporting to the controller', url('report'), {
         method: 'POST',
-        headers: { ...headers, 'content-type': 'application/json' },
+        headers: { 'content-type': 'application/json' },
         body,
         signal: AbortSignal.timeout(answerMs),
       });
       return reportAnswerSchema.parse(answer);
     },
-    close: () => dispatcher.destroy(),
+    renew: async () => {
+      const made = await call('asking for a new token', url('token'), {
+        method: 'POST',
+        signal: AbortSignal.timeout(answerMs),
+      });
+      await credentials.renewed(tokenSchema.parse(made));
+    },
+    close: () => connections.destroy(),
   };
 }
 

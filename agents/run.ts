@@ -11,12 +11,15 @@ import { createMeter } from './meter.ts';
 const lookMs = 500;
 const reportMs = 1000;
 const retryMs = 500;
+const renewMs = 60_000;
 /** So many answers in a row without a connection: a handshake that was under way when the weight fell has then ended. */
 const quietReports = 3;
 
 export interface AgentOptions {
   host: HostOptions;
   controller: ControllerClient;
+  /** Whether it is time for a new token. */
+  isRenewalDue?: () => boolean;
   machineId: string;
   /** Of the card, in Mbit/s; undefined: what its driver says. */
   speedMbit: number | undefined;
@@ -38,7 +41,7 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
-export function startAgent({ host, controller, machineId, speedMbit, log, unreachable }: AgentOptions): Agent {
+export function startAgent({ host, controller, isRenewalDue, machineId, speedMbit, log, unreachable }: AgentOptions): Agent {
   const { kernel, memory } = host;
   const ending = new AbortController();
   const passed = createSignal();
@@ -129,7 +132,18 @@ export function startAgent({ host, controller, machineId, speedMbit, log, unreac
     }
   };
 
-  const ended = Promise.all([poll(), report()]);
+  const renew = async () => {
+    while (!ending.signal.aborted) {
+      if (isRenewalDue?.())
+        await controller.renew().then(
+          () => log.info({}, 'a new token was taken'),
+          (error: Error) => log.warn({ reason: error.message }, 'no new token yet'),
+        );
+      await sleep(renewMs, undefined, { signal: ending.signal }).catch(() => {});
+    }
+  };
+
+  const ended = Promise.all([poll(), report(), renew()]);
   return {
     ended,
     leave: async (timeoutMs) => {

@@ -20,7 +20,7 @@ const settingsSchema = z
       .string()
       .min(1, { error: 'a token; leave it out where there is none' })
       .optional()
-      .describe('token for the controller'),
+      .describe('token for the controller (default: the one that dsr-agent join was given)'),
     allowedVips: z
       .array(z.string().refine(isNetwork, { error: 'a network such as 192.0.2.0/24' }))
       .optional()
@@ -54,6 +54,7 @@ export const agentSpec = {
   configFile: '/etc/dsr/agent.json',
   settings: settingsSchema,
   commands: {
+    join: "lets this host into a director's pools, with the line that `dsrctl agent invite` printed there; dsr-agent join --help",
     teardown: 'puts this host back as it was before the agent, and ends',
     doctor:
       'looks this host over, also before it joins, and says what is wrong and what to do; exit code 1 when there is a problem',

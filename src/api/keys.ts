@@ -37,6 +37,22 @@ export function keyRoutes(api: Api, context: ApiContext): void {
     );
   };
 
+  api.get(
+    '/v1/whoami',
+    {
+      config: { access: 'view' },
+      schema: {
+        summary: 'Who is asking',
+        response: { 200: z.object({ kind: z.string(), role: z.string().nullable(), name: z.string().nullable() }) },
+      },
+    },
+    async ({ caller }) => ({
+      kind: caller.kind,
+      role: caller.kind === 'key' ? caller.role : null,
+      name: caller.kind === 'key' ? caller.name : null,
+    }),
+  );
+
   api.get('/v1/tokens', { config: { access: 'change' }, schema: { summary: 'Who has a token' } }, async () => ({
     tokens: Object.entries(trust().keys.all()).map(([id, { role, name, created, expires, machineId }]) => ({
       id,

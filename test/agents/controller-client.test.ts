@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
 import { connectController } from '../../agents/controller-client.ts';
+import { noCredentials } from './credentials.ts';
 import { fitReport, startController, vip, webPool } from '../api/site.ts';
 
 /** A server that answers as it is told; gives its base URL and what it was asked. */
@@ -22,7 +23,7 @@ async function serve(t: Test, answer: (request: IncomingMessage, response: Serve
 }
 
 function client(t: Test, base: string, token?: string) {
-  const controller = connectController(base, 'rs1', token);
+  const controller = connectController(base, 'rs1', { ...noCredentials, current: () => ({ token }) });
   t.teardown(() => controller.close());
   return controller;
 }

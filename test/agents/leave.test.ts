@@ -22,6 +22,7 @@ function startLeaving(t: Test, answer: (report: Report, count: number) => Partia
       reported.notify();
       return { revision: 1, serving: 0, connections: 0, ...answer(report, leavingOf().length) };
     },
+    renew: async () => {},
     close: async () => {},
   };
   const addresses = [addressOn('lo', '127.0.0.1', 8), addressOn('eth0', '192.0.2.11')];

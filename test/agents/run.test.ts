@@ -6,6 +6,7 @@ import { type Agent, reportOf, startAgent } from '../../agents/run.ts';
 import { createSignal, until } from '../../src/loop.ts';
 import { reportSchema } from '../../src/schema.ts';
 import { type Controller, folder, patienceMs, startController, vip, webPool } from '../api/site.ts';
+import { noCredentials } from './credentials.ts';
 import { addressOn, createFakeKernel, createWorld, type FakeKernel, snapshot } from '../fake-kernel.ts';
 
 const rip = '192.0.2.11';
@@ -45,7 +46,7 @@ function startRealServer(
   };
   const agent = startAgent({
     host: { kernel, memory: openMemory(dir), interface: undefined, allowedVips: undefined, reserved: () => new Map() },
-    controller: connectController(base, 'rs1', undefined),
+    controller: connectController(base, 'rs1', noCredentials),
     machineId,
     speedMbit: undefined,
     log: { info: to('info'), warn: to('warn'), error: to('error') },

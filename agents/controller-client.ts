@@ -17,7 +17,7 @@ export interface ControllerClient {
   /** Answers what the director still has for this host. */
   report(report: Report): Promise<ReportAnswer>;
   /** Takes a new token in place of the present one. */
-  renew(): Promise<void>;
+  renew(machineId: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -83,9 +83,11 @@ export function connectController(base: string, name: string, credentials: Crede
       });
       return reportAnswerSchema.parse(answer);
     },
-    renew: async () => {
+    renew: async (machineId) => {
       const made = await call('asking for a new token', url('token'), {
         method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ machineId }),
         signal: AbortSignal.timeout(answerMs),
       });
       await credentials.renewed(tokenSchema.parse(made));

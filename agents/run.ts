@@ -41,7 +41,15 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
-export function startAgent({ host, controller, isRenewalDue, machineId, speedMbit, log, unreachable }: AgentOptions): Agent {
+export function startAgent({
+  host,
+  controller,
+  isRenewalDue,
+  machineId,
+  speedMbit,
+  log,
+  unreachable,
+}: AgentOptions): Agent {
   const { kernel, memory } = host;
   const ending = new AbortController();
   const passed = createSignal();
@@ -135,7 +143,7 @@ export function startAgent({ host, controller, isRenewalDue, machineId, speedMbi
   const renew = async () => {
     while (!ending.signal.aborted) {
       if (isRenewalDue?.())
-        await controller.renew().then(
+        await controller.renew(machineId).then(
           () => log.info({}, 'a new token was taken'),
           (error: Error) => log.warn({ reason: error.message }, 'no new token yet'),
         );

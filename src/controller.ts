@@ -215,6 +215,7 @@ async function main(): Promise<void> {
     await prober.stop();
     await webhooks.stop();
     await events.stop();
+    await secret?.trust.audit.stop();
     kernel.close();
   });
   if (!networkInterfaces()[settings.interface])

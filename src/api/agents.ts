@@ -5,7 +5,7 @@ import { RequestError } from '../errors.ts';
 import { until } from '../loop.ts';
 import { agentDesiredSchema, nameSchema, reportAnswerSchema, reportSchema } from '../schema.ts';
 import type { Api, ApiContext } from './context.ts';
-import { actOf } from './guard.ts';
+import { actOf, refuseOtherMachine } from './guard.ts';
 
 const agentParams = z.object({ name: nameSchema });
 const pollQuery = z.strictObject({
@@ -55,11 +55,7 @@ export function agentRoutes(api: Api, context: ApiContext): void {
       },
     },
     async ({ params, body, caller }) => {
-      if (caller.kind === 'key' && caller.machineId !== body.machineId)
-        throw new RequestError(
-          'AGENT_OTHER_MACHINE',
-          `this token was given to another machine, not to ${body.machineId}: a copy of a disk needs an invitation of its own (dsrctl agent invite ${params.name})`,
-        );
+      refuseOtherMachine(caller, body.machineId);
       context.agents.report(params.name, body);
       context.traffic.take(params.name, body);
       return { revision: context.state.get().revision, ...leftFor(body.addresses, context) };

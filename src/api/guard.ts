@@ -80,6 +80,15 @@ export function actOf({ caller, ip, method, url, raw }: FastifyRequest): Pick<Au
   return { who, from: raw.socket.remoteAddress === undefined ? null : ip, what: `${method} ${url.split('?')[0]}` };
 }
 
+/** Throws AGENT_OTHER_MACHINE when an agent's token comes from another machine than it was given to. */
+export function refuseOtherMachine(caller: Caller, machineId: string): void {
+  if (caller.kind === 'key' && caller.machineId !== machineId)
+    throw new RequestError(
+      'AGENT_OTHER_MACHINE',
+      `this token was given to another machine: a copy of a disk needs an invitation of its own (dsrctl agent invite ${caller.name})`,
+    );
+}
+
 function callerOf({ headers, raw }: FastifyRequest, trust: Trust | undefined): { caller: Caller; why: string } {
   if (!trust) return { caller: { kind: 'anybody' }, why: '' };
   if (trust.isRoots(raw.socket)) return { caller: { kind: 'root' }, why: '' };

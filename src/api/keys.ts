@@ -3,7 +3,7 @@ import { RequestError } from '../errors.ts';
 import { nameSchema } from '../schema.ts';
 import type { Made } from '../trust/key-book.ts';
 import type { Api, ApiContext } from './context.ts';
-import { actOf, type Trust } from './guard.ts';
+import { actOf, refuseOtherMachine, type Trust } from './guard.ts';
 
 const seconds = z
   .number({ error: 'seconds, a whole number' })
@@ -161,11 +161,17 @@ export function keyRoutes(api: Api, context: ApiContext): void {
     '/v1/agents/:name/token',
     {
       config: { access: 'agent' },
-      schema: { summary: 'A new token for an agent in place of its present one', params, response: { 200: made } },
+      schema: {
+        summary: 'A new token for an agent in place of its present one',
+        params,
+        body: joinBody,
+        response: { 200: made },
+      },
     },
     async (request) => {
       const { keys, audit } = trust();
-      const { caller } = request;
+      const { caller, body } = request;
+      refuseOtherMachine(caller, body.machineId);
       if (caller.kind !== 'key') throw new RequestError('FORBIDDEN', 'only an agent has a token to renew');
       const key = await keys.renew(caller.id);
       await audit.add({ ...actOf(request), status: 200, after: { id: key.id } });

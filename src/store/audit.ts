@@ -26,6 +26,8 @@ export interface Audit {
   /** The newest, oldest first. */
   last(count: number): AuditEntry[];
   added: Signal;
+  /** Resolves when all that was added is on disk. */
+  stop(): Promise<void>;
 }
 
 export interface AuditOptions {
@@ -76,6 +78,7 @@ export function openAudit({ path, failed, most = 16 * 1024 * 1024, now = Date.no
       added.notify();
       return queue;
     },
+    stop: () => queue,
     last: (count) => (count === 0 ? [] : entries.slice(-count)),
   };
 }

@@ -84,14 +84,14 @@ export function createKeyBook(
         const others = Object.entries(keys).filter(([, { role, name }]) => role !== 'invitation' || name !== agent);
         return withKey(Object.fromEntries(others), id, key);
       }),
-    redeem: (invitation, machineId) => {
+    redeem: async (invitation, machineId) => {
       const { name } = present(document.get().keys, invitation);
       return make({ role: 'agent', name, machineId }, agentLifeMs, (keys, id, key) => {
         present(keys, invitation);
         return redeemed(keys, id, key);
       });
     },
-    renew: (old) => {
+    renew: async (old) => {
       const { name, machineId } = present(document.get().keys, old);
       return make({ role: 'agent', name, machineId, replaces: old }, agentLifeMs, (keys, id, key) => {
         present(keys, old);

@@ -3,8 +3,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
 import { connectController } from '../../agents/controller-client.ts';
-import { noCredentials } from './credentials.ts';
 import { fitReport, startController, vip, webPool } from '../api/site.ts';
+import { noCredentials } from './credentials.ts';
 
 /** A server that answers as it is told; gives its base URL and what it was asked. */
 async function serve(t: Test, answer: (request: IncomingMessage, response: ServerResponse) => void) {

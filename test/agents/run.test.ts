@@ -6,8 +6,8 @@ import { type Agent, reportOf, startAgent } from '../../agents/run.ts';
 import { createSignal, until } from '../../src/loop.ts';
 import { reportSchema } from '../../src/schema.ts';
 import { type Controller, folder, patienceMs, startController, vip, webPool } from '../api/site.ts';
-import { noCredentials } from './credentials.ts';
 import { addressOn, createFakeKernel, createWorld, type FakeKernel, snapshot } from '../fake-kernel.ts';
+import { noCredentials } from './credentials.ts';
 
 const rip = '192.0.2.11';
 

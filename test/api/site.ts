@@ -5,6 +5,7 @@ import type { InjectOptions } from 'fastify';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { buildApi } from '../../src/api/app.ts';
+import type { TlsIdentity } from '../../src/api/connections.ts';
 import type { Api, ApiContext } from '../../src/api/context.ts';
 import type { State } from '../../src/core/state.ts';
 import { type Director, startDirector } from '../../src/director/reconcile.ts';
@@ -63,7 +64,9 @@ export interface ControllerOptions {
   /** Keeps this many events. */
   eventLimit?: number;
   /** Everybody is trusted without it. */
-  trust?: (dir: string) => ApiContext['trust'];
+  trust?: ApiContext['trust'];
+  /** Of the server; plain HTTP without it. */
+  tls?: TlsIdentity;
   reach?: ApiContext['reach'];
   /** Finds nothing without it. */
   examine?: ApiContext['examine'];
@@ -122,13 +125,14 @@ export async function startController(t: Test, options: ControllerOptions = {}):
       traffic,
       witness,
       examine: options.examine ?? (async () => []),
-      trust: options.trust?.(dir),
+      trust: options.trust,
       reach: options.reach,
       version: '0.0.0',
       interface: 'eth0',
       manageVip,
     },
     log,
+    options.tls,
   );
   let stopped = false;
   const stop = async () => {

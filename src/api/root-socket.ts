@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
@@ -19,6 +19,8 @@ export interface RootSocket {
 export async function openRootSocket(api: Api, path: string, came: (socket: Socket) => void): Promise<RootSocket> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   if (await answers(path)) throw new Error(`${path} is in use by another controller`);
+  // A killed controller leaves it.
+  if (statSync(path, { throwIfNoEntry: false })?.isSocket() === false) throw new Error(`${path} is no socket`);
   rmSync(path, { force: true });
   const server = createServer(api.routing);
   server.on('connection', came);

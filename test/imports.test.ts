@@ -31,8 +31,10 @@ const table: Record<string, Part> = {
   'src/store': { parts: base, packages: ['node:', 'zod'] },
   // Of the kernel it knows the contract, not the means.
   'src/director': { parts: [...base, 'src/store', 'src/kernel/kernel.ts'], packages: ['node:'] },
+  // Who may speak to the controller, and as whom it shows itself.
+  'src/trust': { parts: [...base, 'src/store'], packages: ['node:', 'zod', '@peculiar/x509', 'reflect-metadata'] },
   'src/api': {
-    parts: [...base, 'src/store', 'src/director'],
+    parts: [...base, 'src/store', 'src/trust', 'src/director'],
     packages: [
       'node:',
       'zod',
@@ -57,6 +59,7 @@ const table: Record<string, Part> = {
       'src/kernel',
       'src/check',
       'src/store',
+      'src/trust',
       'src/director',
       'src/api',
       'src/doctor-report.ts',
@@ -65,7 +68,7 @@ const table: Record<string, Part> = {
       'src/settings.ts',
       'src/controller-settings.ts',
     ],
-    packages: ['node:', 'pino'],
+    packages: ['node:', 'pino', 'zod'],
   },
   // dsrctl: it knows the controller by its REST API alone.
   'src/cli/view': { parts: core, packages: ['node:util', 'zod'] },
@@ -74,8 +77,16 @@ const table: Record<string, Part> = {
     packages: ['node:', 'zod', 'commander', 'undici', 'yaml'],
   },
   agents: {
-    parts: [...base, 'src/kernel', 'src/store', 'src/doctor-report.ts', 'src/program.ts', 'src/settings.ts'],
-    packages: ['node:', 'zod', 'undici', 'pino'],
+    parts: [
+      ...base,
+      'src/kernel',
+      'src/store',
+      'src/trust/pin.ts',
+      'src/doctor-report.ts',
+      'src/program.ts',
+      'src/settings.ts',
+    ],
+    packages: ['node:', 'zod', 'undici', 'pino', 'commander'],
   },
 };
 

@@ -84,10 +84,10 @@ t.test('SIGTERM and SIGINT stop a program once and end it with 0, or with 1 when
 
 t.test('bad usage ends with 2 and names the setting', async (t) => {
   const [controller, agent] = await Promise.all([
-    run(programs.controller, eth0, { DSR_LISTEN: '0.0.0.0:7100' }),
+    run(programs.controller, eth0, { DSR_LISTEN: 'everywhere' }),
     run(programs.agent, ['--controller', 'http://192.0.2.1']),
   ]);
-  ends(t, controller, 2, 'DSR_LISTEN: 0.0.0.0:7100 is beyond loopback');
+  ends(t, controller, 2, 'DSR_LISTEN: an address with a port');
   ends(t, agent, 2, '--controller: http://192.0.2.1 is plain HTTP');
 });
 

@@ -1,5 +1,6 @@
+// tsyringe, inside the library, asks for it.
 import 'reflect-metadata';
-import { createHash, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import { randomBytes, webcrypto, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
 
@@ -71,10 +72,6 @@ export function isGood(server: Identity, authority: Identity, names: readonly st
     names.every((name) => (isIP(name) ? certificate.checkIP(name) : certificate.checkHost(name)) !== undefined)
   );
 }
-
-/** SHA-256 of a certificate (its DER), hexadecimal: what `openssl x509 -fingerprint -sha256` prints, without colons. */
-export const fingerprintOf = (certificate: string | Buffer): string =>
-  createHash('sha256').update(new X509Certificate(certificate).raw).digest('hex');
 
 /** From the day before: the clocks of two hosts differ. */
 const validity = (now: number, days: number) => ({

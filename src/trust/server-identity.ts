@@ -1,8 +1,9 @@
 import { hostname, networkInterfaces } from 'node:os';
 import { isUnspecified } from '../core/address.ts';
 import type { Document } from '../store/document.ts';
-import { fingerprintOf, type Identity, isGood, makeAuthority, makeServer } from './certificates.ts';
+import { type Identity, isGood, makeAuthority, makeServer } from './certificates.ts';
 import type { TlsKeys } from './open.ts';
+import { sha256Of } from './pin.ts';
 
 /** What the controller shows of itself over TLS. */
 export interface ServerIdentity {
@@ -38,7 +39,7 @@ export async function openServerIdentity(
       return { cert: `${certificate}\n${authority.certificate}`, key };
     },
     authority: authority.certificate,
-    fingerprint: fingerprintOf(authority.certificate),
+    fingerprint: sha256Of(authority.certificate),
     refresh,
   };
 }

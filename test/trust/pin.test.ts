@@ -3,7 +3,7 @@ import { createServer as createHttp } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import { type AddressInfo, createServer as createTcp, type Server } from 'node:net';
 import t, { type Test } from 'tap';
-import { fingerprintOf, type Identity, makeAuthority, makeServer } from '../../src/trust/certificates.ts';
+import { type Identity, makeAuthority, makeServer } from '../../src/trust/certificates.ts';
 import { authorityOf, sha256Of, tlsFault } from '../../src/trust/pin.ts';
 
 const patienceMs = 10_000;
@@ -27,7 +27,7 @@ async function serve(t: Test, authority: Identity, names = ['127.0.0.1', '::1'],
 
 t.test('the authority of the fingerprint is answered, and nothing is sent', async (t) => {
   const authority = await makeAuthority('director', Date.now());
-  const sha256 = fingerprintOf(authority.certificate);
+  const sha256 = sha256Of(authority.certificate);
   for (const host of ['127.0.0.1', '::1']) {
     const { url, heard } = await serve(t, authority, undefined, host);
     const colons = sha256.toUpperCase().match(/../g)?.join(':') ?? '';
@@ -41,12 +41,12 @@ t.test('another authority is refused, with both fingerprints', async (t) => {
   const [authority, other] = await Promise.all([1, 2].map(() => makeAuthority('director', Date.now())));
   if (!authority || !other) throw new Error('no authority');
   const { url, heard } = await serve(t, other);
-  const told = fingerprintOf(authority.certificate);
+  const told = sha256Of(authority.certificate);
   await t.rejects(authorityOf(url, told, patienceMs), {
     code: 'OTHER_AUTHORITY',
     exitCode: 3,
     message: new RegExp(
-      `told: +${told}\n +shown: ${fingerprintOf(other.certificate)} \\(dsr-controller on director\\)`,
+      `told: +${told}\n +shown: ${sha256Of(other.certificate)} \\(dsr-controller on director\\)`,
     ),
   });
   t.strictSame(heard, []);

@@ -1,8 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import t from 'tap';
-import { fingerprintOf, isGood, makeAuthority, makeServer } from '../../src/trust/certificates.ts';
+import { isGood, makeAuthority, makeServer } from '../../src/trust/certificates.ts';
 import { openTlsKeys } from '../../src/trust/open.ts';
+import { sha256Of } from '../../src/trust/pin.ts';
 import { namesOfHost, openServerIdentity } from '../../src/trust/server-identity.ts';
 import { folder } from '../api/site.ts';
 
@@ -62,7 +63,7 @@ t.test('a certificate of another authority is not good', async (t) => {
   const server = await makeServer(other, ['x'], start);
   t.ok(isGood(server, other, ['x'], start));
   t.notOk(isGood(server, mine, ['x'], start));
-  t.not(fingerprintOf(mine.certificate), fingerprintOf(other.certificate));
+  t.not(sha256Of(mine.certificate), sha256Of(other.certificate));
 });
 
 t.test('the names are the address that is listened on, or all that the host has', async (t) => {

@@ -148,10 +148,13 @@ function readConfig(named: string | undefined, usual: string): Record<string, un
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   } catch (error) {
-    throw bad(`the config file ${path} is not JSON: ${(error as Error).message}`);
+    throw bad(`the config file ${path} is not JSON: ${withoutText((error as Error).message)}`);
   }
   throw bad(`the config file ${path} is not a JSON object; write { "setting": value, … }`);
 }
+
+/** JSON.parse's own words without the piece of the text that they quote, which may be of a token. */
+const withoutText = (message: string) => message.replace(/, (\.\.\.)?".*"(\.\.\.)? is not valid JSON$/s, '');
 
 const flagOf = (key: string) => key.replace('.', '-').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 const envOf = (key: string) => `DSR_${key.replace('.', '_').replace(/[A-Z]/g, (letter) => `_${letter}`)}`.toUpperCase();

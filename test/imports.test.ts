@@ -73,7 +73,7 @@ const table: Record<string, Part> = {
   // dsrctl: it knows the controller by its REST API alone.
   'src/cli/view': { parts: core, packages: ['node:util', 'zod'] },
   'src/cli': {
-    parts: [...core, 'src/errors.ts', 'src/settings.ts', 'src/cli/view'],
+    parts: [...core, 'src/errors.ts', 'src/settings.ts', 'src/store/whole-file.ts', 'src/trust/pin.ts', 'src/cli/view'],
     packages: ['node:', 'zod', 'commander', 'undici', 'yaml'],
   },
   agents: {

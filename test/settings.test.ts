@@ -307,7 +307,6 @@ t.test(
   },
 );
 
-
 t.test('plain http beyond loopback needs the explicit word of the agent too', async (t) => {
   const controller = (url: string, ...more: string[]) => onAgent(t, undefined, ['--controller', url, ...more]);
   const safe = ['https://192.0.2.1:7100', 'http://127.0.0.1:7100', 'http://[::1]:7100', 'http://localhost:7100/'];

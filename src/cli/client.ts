@@ -4,7 +4,8 @@ import { Pool as Connections, type Dispatcher, request } from 'undici';
 import type { z } from 'zod';
 import { CodedError } from '../errors.ts';
 import { type Problem, problemSchema } from '../schema.ts';
-import type { Settings } from './settings.ts';
+import { speaksTls, tlsFault } from '../trust/pin.ts';
+import type { Connection } from './connection.ts';
 import { visible } from './view/text.ts';
 
 /** What the controller answered. */
@@ -32,6 +33,8 @@ export interface Client {
   /** Where the controller is. */
   base: string;
   call<T>(method: Dispatcher.HttpMethod, path: string, schema: z.ZodType<T>, options?: CallOptions): Promise<Answer<T>>;
+  /** The answer as it came. */
+  text(path: string): Promise<string>;
   /** An answer that goes on; silent for at most `timeoutMs`. */
   stream(path: string, options?: CallOptions): Promise<Readable>;
   close(): Promise<void>;
@@ -48,16 +51,35 @@ export class Refusal extends CodedError {
 }
 
 const usualMs = 10_000;
+/** How long a connection may take. */
+export const connectMs = 5_000;
 
-export function openClient({ controller: base, token }: Settings, stop: AbortSignal): Client {
+export function openClient(connection: Connection, stop: AbortSignal): Client {
   // Every request that is under way listens to it.
   setMaxListeners(0, stop);
-  const dispatcher = new Connections(new URL(base).origin, { connect: { timeout: 5_000 }, connections: 4 });
-  const auth: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const { base } = connection;
+  let opened: Connections | undefined;
+  const open = async () => {
+    // A token goes nowhere before it is known whose certificate is awaited there.
+    const ca = await connection.authority();
+    const { socket } = connection;
+    opened ??= new Connections(connection.url.origin, {
+      connect: {
+        timeout: connectMs,
+        ...(ca !== undefined && { ca }),
+        ...(socket !== undefined && { socketPath: socket }),
+      },
+      connections: 4,
+    });
+    return opened;
+  };
 
   const send = async (method: Dispatcher.HttpMethod, path: string, options: CallOptions) => {
     const { query = {}, body, headers, timeoutMs = usualMs } = options;
-    const url = new URL(path, base.endsWith('/') ? base : `${base}/`);
+    const dispatcher = await open();
+    const token = await connection.token();
+    const auth: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const url = new URL(path, connection.url);
     for (const [key, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(key, String(value));
     const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
     const answer = await request(url, {
@@ -70,25 +92,23 @@ export function openClient({ controller: base, token }: Settings, stop: AbortSig
       bodyTimeout: timeoutMs,
     });
     if (answer.statusCode >= 200 && answer.statusCode < 300) return answer;
-    throw refusalOf(base, answer.statusCode, await answer.body.text());
+    throw refusalOf(connection, answer.statusCode, await answer.body.text(), token !== undefined);
   };
 
-  const noAnswer = (error: unknown) => {
-    if (error instanceof CodedError || stop.aborted) return error;
-    return new CodedError('UNREACHABLE', unreachable(base, error as Error), 1, { cause: error });
+  const sendWhole = async (...request: Parameters<typeof send>) => {
+    try {
+      const answer = await send(...request);
+      return { answer, text: await answer.body.text() };
+    } catch (error) {
+      throw stop.aborted ? error : await noAnswer(connection, error as Failure);
+    }
   };
 
   return {
     base,
+    text: async (path) => (await sendWhole('GET', path, { headers: { accept: '*/*' } })).text,
     call: async (method, path, schema, options = {}) => {
-      let text: string;
-      let answer: Dispatcher.ResponseData;
-      try {
-        answer = await send(method, path, options);
-        text = await answer.body.text();
-      } catch (error) {
-        throw noAnswer(error);
-      }
+      const { answer, text } = await sendWhole(method, path, options);
       const raw = parsed(text);
       const read = schema.safeParse(raw);
       if (!read.success) throw new CodedError('ANSWER', stranger(base, path));
@@ -106,10 +126,10 @@ export function openClient({ controller: base, token }: Settings, stop: AbortSig
         return (await send('GET', path, { ...options, headers: { accept: 'text/event-stream', ...options.headers } }))
           .body;
       } catch (error) {
-        throw noAnswer(error);
+        throw stop.aborted ? error : await noAnswer(connection, error as Failure);
       }
     },
-    close: () => dispatcher.destroy(),
+    close: async () => opened?.destroy(),
   };
 }
 
@@ -121,14 +141,18 @@ function parsed(text: string): unknown {
   }
 }
 
-function refusalOf(base: string, status: number, text: string): Refusal {
+function refusalOf({ base, noSocket }: Connection, status: number, text: string, hadToken: boolean): Refusal {
   const problem = problemSchema.safeParse(parsed(text));
   const what = `${base} answers ${status}: that is no dsr-controller, or something in front of one; check the setting "controller"`;
   const refusal = new Refusal(status, problem.success ? problem.data : undefined, what);
-  if (refusal.exitCode === 3)
-    refusal.message += '\n  a token is given by --token, DSR_TOKEN or "token" in the config file';
+  if (status === 401) refusal.message += `\n  ${howToShowOne}`;
+  if (status === 401 && !hadToken && noSocket)
+    refusal.message += `\n  ${noSocket}: run as root, and no token is needed`;
   return refusal;
 }
+
+const howToShowOne =
+  'a token is given by --token-file or --token, DSR_TOKEN_FILE or DSR_TOKEN, or kept by "dsrctl login"';
 
 /** What is wrong, where, and what would be right. */
 function wordsOf({ title, detail, code, errors = [] }: Problem): string {
@@ -153,7 +177,30 @@ const causes: Record<string, string> = {
   UND_ERR_BODY_TIMEOUT: 'its answer does not end',
 };
 
-function unreachable(base: string, error: Error & { code?: string; errors?: (Error & { code?: string })[] }): string {
+type Failure = Error & { code?: string; errors?: (Error & { code?: string })[] };
+
+/** Why there is no answer, and what to do. */
+async function noAnswer(connection: Connection, error: Failure): Promise<CodedError> {
+  const { base, url, socket, noSocket } = connection;
+  const fault = error instanceof CodedError ? error : tlsFault(error);
+  const known = fault && ['NOT_TLS', 'BAD_CERTIFICATE'].includes(fault.code);
+  if (fault && !known) return fault;
   const code = error.code ?? error.errors?.[0]?.code ?? '';
-  return `the controller ${base} cannot be reached: ${causes[code] ?? visible(error.message)}. Check that dsr-controller runs, and that the setting "controller" is its address (--controller, DSR_CONTROLLER)`;
+  const cut = code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code.startsWith('HPE_');
+  const no = (why: string, what: string, exitCode: 1 | 3 = 1) =>
+    new CodedError('UNREACHABLE', `the controller ${base} cannot be reached: ${why}. ${what}`, exitCode, {
+      cause: error,
+    });
+  if (known) return no(fault.message, 'Nothing was sent to it');
+  if (socket !== undefined && (code === 'EACCES' || code === 'EPERM'))
+    return no('this user may not open the socket', 'Run as root, or give --controller and --token-file', 3);
+  if (socket !== undefined && code === 'ENOENT')
+    return no('there is no such socket', `${running}, and ${rightSetting}`);
+  if (cut && url.protocol === 'http:' && socket === undefined && (await speaksTls(url, connectMs)))
+    return no('it speaks HTTPS on this port, not plain HTTP', `Write ${base.replace(/^http:/, 'https:')}`);
+  const also = noSocket ? `. ${noSocket}: run as root, or give --controller and --token-file` : '';
+  return no(causes[code] ?? visible(error.message), `${running}, and ${rightSetting}${also}`);
 }
+
+const running = 'Check that dsr-controller runs';
+const rightSetting = 'that the setting "controller" is its address (--controller, DSR_CONTROLLER)';

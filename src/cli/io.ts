@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { clip, jsonText, type Line, render } from './view/text.ts';
+import { clip, jsonText, type Line, render, withoutSecrets } from './view/text.ts';
 
 /** Where lines go; `isTTY` as of process.stdout. */
 export interface Out {
@@ -15,6 +15,8 @@ export interface Io {
   stdin: Readable & { isTTY?: boolean };
   stdout: Out;
   stderr: Out;
+  /** The controller's socket for root on this host. */
+  rootSocket: string;
   /** Aborted when the user wants it to end. */
   stop: AbortSignal;
 }
@@ -26,7 +28,9 @@ export const hasColours = (out: Out, env: NodeJS.ProcessEnv): boolean =>
 /** Writes lines for people. */
 export function print(io: Io, lines: readonly Line[], out = io.stdout): void {
   const colours = hasColours(out, io.env);
-  out.write(lines.map((line) => `${render(line, colours)}\n`).join(''));
+  const text = lines.map((line) => `${render(line, colours)}\n`).join('');
+  // What goes to stderr is kept in logs.
+  out.write(out === io.stderr ? withoutSecrets(text) : text);
 }
 
 /** Writes one JSON document, over several lines or in one. */

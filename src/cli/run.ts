@@ -2,14 +2,18 @@ import { Command, CommanderError } from 'commander';
 import { CodedError } from '../errors.ts';
 import { addSettings, version } from '../settings.ts';
 import { createAct } from './cli.ts';
+import { addAgents } from './commands/agent.ts';
 import { addDocuments } from './commands/apply.ts';
+import { addAudit } from './commands/audit.ts';
 import { addChanges } from './commands/change.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addDrain } from './commands/drain.ts';
 import { addEvents } from './commands/events.ts';
 import { addGet } from './commands/get.ts';
+import { addLogin } from './commands/login.ts';
 import { addStatus } from './commands/status.ts';
+import { addTokens } from './commands/token.ts';
 import { type Io, print } from './io.ts';
 import { settingsSpec } from './settings.ts';
 
@@ -39,12 +43,25 @@ function build(io: Io, ended: (code: number) => void): Command {
     .option('--json', 'answer in JSON, for programs')
     .addHelpText(
       'after',
-      '\nExit codes: 0 fine, 1 failure, 2 bad usage or setting, 3 missing privilege.\nNO_COLOR switches colours off.',
+      '\nExit codes: 0 fine, 1 failure, 2 bad usage or setting, 3 missing privilege, as a token.\nNO_COLOR switches colours off.',
     );
   addSettings(program, settingsSpec(io.env));
   const act = createAct(io, ended);
-  for (const add of [addStatus, addGet, addChanges, addDocuments, addDrain, addEvents, addDoctor]) add(program, act);
-  addCompletion(program, act);
+  for (const add of [
+    addStatus,
+    addGet,
+    addChanges,
+    addDocuments,
+    addDrain,
+    addEvents,
+    addDoctor,
+    addAgents,
+    addTokens,
+    addAudit,
+    addLogin,
+    addCompletion,
+  ])
+    add(program, act);
   return program;
 }
 

@@ -27,20 +27,23 @@ export async function authorityOf(url: URL, sha256: string, timeoutMs: number): 
       `  told:  ${wanted}`,
       `  shown: ${found} (${root.subject?.CN ?? 'without a name'})`,
       '  Either the controller has made itself a new authority, as after its state folder was lost, or something else answers in its place.',
-      `  As root on the director, "${howToAsk}" says which is right.`,
+      '  On the director, as root, "dsrctl ca" says which is right.',
     ].join('\n'),
-    3,
   );
 }
 
-const howToAsk =
-  'curl -s --unix-socket /run/dsr/controller.sock http://director/v1/ca | openssl x509 -noout -fingerprint -sha256';
+/** Whether what listens there speaks TLS. @param url of what was taken for plain HTTP */
+export const speaksTls = (url: URL, timeoutMs: number): Promise<boolean> =>
+  rootOf(url, timeoutMs).then(
+    () => true,
+    () => false,
+  );
 
-async function rootOf({ hostname, port }: URL, timeoutMs: number): Promise<DetailedPeerCertificate> {
+async function rootOf({ protocol, hostname, port }: URL, timeoutMs: number): Promise<DetailedPeerCertificate> {
   const host = hostname.replace(/^\[|\]$/g, '');
   const socket = connect({
     host,
-    port: Number(port || 443),
+    port: Number(port || (protocol === 'http:' ? 80 : 443)),
     // Looked at, not trusted.
     rejectUnauthorized: false,
     ...(!isIP(host) && { servername: host }),

@@ -47,12 +47,14 @@ export interface Surroundings {
   tty?: boolean;
   /** Width of the terminal. */
   columns?: number;
+  /** The controller's socket for root. */
+  rootSocket?: string;
 }
 
 /** Starts dsrctl in this process. */
 export function start(
   argv: readonly string[],
-  { env = {}, stdin, typed, tty = false, columns = 200 }: Surroundings = {},
+  { env = {}, stdin, typed, tty = false, columns = 200, rootSocket = '/nonexistent/socket' }: Surroundings = {},
 ): Started {
   const stop = new AbortController();
   const [stdout, stderr] = [createHearing({ isTTY: tty, columns, rows: 60 }), createHearing()];
@@ -62,7 +64,14 @@ export function start(
     input.isTTY = true;
     (input as PassThrough).write(typed);
   }
-  const io: Io = { env: { HOME: '/nonexistent', ...env }, stdin: input, stdout, stderr, stop: stop.signal };
+  const io: Io = {
+    env: { HOME: '/nonexistent', ...env },
+    stdin: input,
+    stdout,
+    stderr,
+    rootSocket,
+    stop: stop.signal,
+  };
   const ended = run(argv, io);
   return {
     stdout,

@@ -19,13 +19,22 @@ export interface View {
   reducedMotion?: boolean;
 }
 
-/** Opens the dashboard as somebody sees it. `complaints` is what the browser's console says that is not well. */
-export async function openPage(
-  t: Test,
-  browser: Browser,
-  url: string,
-  view: View = {},
-): Promise<{ page: Page; complaints: string[] }> {
+/** A page as somebody sees it, and what the browser's console says that is not well. */
+export interface Opened {
+  page: Page;
+  complaints: string[];
+}
+
+/** Opens the dashboard, and waits until it is live. */
+export async function openPage(t: Test, browser: Browser, url: string, view: View = {}): Promise<Opened> {
+  const opened = await openEmpty(t, browser, view);
+  await opened.page.goto(url);
+  await opened.page.getByText('live', { exact: true }).waitFor();
+  return opened;
+}
+
+/** A page that shows nothing yet. */
+export async function openEmpty(t: Test, browser: Browser, view: View = {}): Promise<Opened> {
   const context = await browser.newContext({
     viewport: { width: view.width ?? 1280, height: view.height ?? 900 },
     colorScheme: view.scheme ?? 'light',
@@ -39,8 +48,6 @@ export async function openPage(
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type())) complaints.push(`${message.text()} ${message.location().url}`);
   });
-  await page.goto(url);
-  await page.getByText('live', { exact: true }).waitFor();
   return { page, complaints };
 }
 

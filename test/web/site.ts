@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Test } from 'tap';
 import type { Report } from '../../src/schema.ts';
-import { type Controller, fitReport, startController } from '../api/site.ts';
+import { type Controller, type ControllerOptions, fitReport, startController } from '../api/site.ts';
 
 type Card = NonNullable<Report['card']>;
 
@@ -37,9 +37,14 @@ export const poolOf = (count: number) => ({
 
 const bytesOf = (mbit: number, ms: number) => Math.round((mbit * 1e6 * ms) / 8 / 1000);
 
-/** Starts it with a pool "web" of so many real servers, all fit; without a pool when it is none. */
-export async function startSite(t: Test, servers: number): Promise<Site> {
-  const controller = await startController(t);
+/** Starts it with a pool "web" of so many real servers, all fit; without a pool when it is none. @param headers of who makes it */
+export async function startSite(
+  t: Test,
+  servers: number,
+  options: ControllerOptions = {},
+  headers = {},
+): Promise<Site> {
+  const controller = await startController(t, options);
   const pool = poolOf(servers);
   const site: Site = {
     controller,
@@ -63,7 +68,8 @@ export async function startSite(t: Test, servers: number): Promise<Site> {
   const timer = setInterval(site.report, 1000);
   t.teardown(() => clearInterval(timer));
   site.report();
-  if (servers > 0) await controller.call('PUT', '/v1/pools/web?waitMs=5000', pool);
+  const put = `/v1/pools/web?waitMs=5000`;
+  if (servers > 0) await controller.call('PUT', put, pool, headers);
   site.url = await controller.listen();
   return site;
 }

@@ -39,14 +39,15 @@ export function addChanges(program: Command, act: Act): void {
     .command('agent')
     .description('forget an agent, so that another machine may take its name')
     .argument('<agent>')
-    .action(
-      act(async ({ client, show }, [name = '']) => {
-        const { raw } = await client.call('DELETE', `v1/agents/${encodeURIComponent(name)}`, z.unknown());
-        show(raw, () => [`${name} is forgotten`]);
-        return 0;
-      }),
-    );
+    .action(act(forgetAgent));
 }
+
+/** Takes an agent's name and token away. */
+export const forgetAgent: Body<object> = async ({ client, show }, [name = '']) => {
+  const { raw } = await client.call('DELETE', `v1/agents/${encodeURIComponent(name)}`, z.unknown());
+  show(raw, () => [`${name} is forgotten`]);
+  return 0;
+};
 
 /** @param makes the setting that makes what is not there yet */
 function patch(pathOf: (name: string) => string, makes?: string): Body<WriteOptions> {

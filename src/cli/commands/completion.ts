@@ -1,7 +1,7 @@
 import { Argument, type Command } from 'commander';
 import { z } from 'zod';
 import type { Act } from '../cli.ts';
-import { poolsSchema } from '../view/answers.ts';
+import { poolsSchema, tokensSchema } from '../view/answers.ts';
 import { completionScript, shells } from '../view/completion.ts';
 import { treeOf } from './command-tree.ts';
 
@@ -28,6 +28,10 @@ export function addCompletion(program: Command, act: Act): void {
     .action(
       act(async ({ client, io }, [kind]) => {
         const namesOf = async (): Promise<string[]> => {
+          if (kind === 'token')
+            return (await client.call('GET', 'v1/tokens', tokensSchema, { timeoutMs: patienceMs })).value.tokens.map(
+              ({ id }) => id,
+            );
           if (kind === 'agent')
             return Object.keys(
               (await client.call('GET', 'v1/agents', agentNames, { timeoutMs: patienceMs })).value.agents,

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { CodedError } from '../../errors.ts';
-import type { Act, Cli } from '../cli.ts';
+import type { Act, Body, Cli } from '../cli.ts';
 import { agentsSchema, poolsSchema } from '../view/answers.ts';
 import { agentList, poolList, realServerList } from '../view/lists.ts';
 import { visible } from '../view/text.ts';
@@ -51,19 +51,20 @@ export function addGet(program: Command, act: Act): void {
     .alias('agent')
     .description('all agents that have ever reported, or one in full')
     .argument('[agent]')
-    .action(
-      act(async (cli, [name]) => {
-        const { raw, value, now } = await cli.client.call('GET', 'v1/agents', agentsSchema);
-        if (name === undefined) cli.show(raw, () => agentList(value, now));
-        else {
-          const { agents } = raw as { agents: Record<string, unknown> };
-          if (!Object.hasOwn(agents, name)) throw nothing('agent', name, Object.keys(agents));
-          cli.show(agents[name], () => treeLines(agents[name]));
-        }
-        return 0;
-      }),
-    );
+    .action(act(showAgents));
 }
+
+/** All agents, or the one of this name in full. */
+export const showAgents: Body<object> = async ({ client, show }, [name]) => {
+  const { raw, value, now } = await client.call('GET', 'v1/agents', agentsSchema);
+  if (name === undefined) show(raw, () => agentList(value, now));
+  else {
+    const { agents } = raw as { agents: Record<string, unknown> };
+    if (!Object.hasOwn(agents, name)) throw nothing('agent', name, Object.keys(agents));
+    show(agents[name], () => treeLines(agents[name]));
+  }
+  return 0;
+};
 
 async function showTree({ client, show }: Cli, path: string): Promise<number> {
   const { raw } = await client.call('GET', path, z.unknown());

@@ -63,7 +63,7 @@ async function follow(
         seen = await look(client, pool, patienceMs);
         lastSeen = Date.now();
       } catch (error) {
-        if (error instanceof Refusal && error.status === 404) throw error;
+        if (error instanceof Refusal && [401, 403, 404].includes(error.status)) throw error;
         seen = undefined;
         failure = (error as Error).message;
       }

@@ -141,6 +141,51 @@ export const agentsSchema = z.object({
 });
 export type AgentsAnswer = z.infer<typeof agentsSchema>;
 
+const time = z.string().nullable();
+
+/** POST /v1/tokens */
+export const madeSchema = z.object({ id: z.string(), token: z.string(), expires: time });
+
+/** GET /v1/tokens */
+export const tokensSchema = z.object({
+  tokens: z.array(
+    z.object({
+      id: z.string(),
+      role: z.string(),
+      name: z.string(),
+      machineId: z.string().optional(),
+      created: time,
+      expires: time,
+      expired: z.boolean(),
+    }),
+  ),
+});
+export type TokensAnswer = z.infer<typeof tokensSchema>;
+
+/** POST /v1/invitations */
+export const invitationSchema = madeSchema.extend({
+  agent: z.string(),
+  urls: z.array(z.string()),
+  caSha256: z.string(),
+  command: z.string(),
+});
+
+/** GET /v1/audit */
+const auditEntry = z.object({
+  time: z.string(),
+  who: z.string(),
+  from: z.string().nullable(),
+  what: z.string(),
+  status: z.number(),
+  reason: z.string().optional(),
+});
+export type AuditEntry = z.infer<typeof auditEntry>;
+export const auditSchema = z.object({ entries: z.array(auditEntry) });
+
+/** GET /v1/whoami */
+export const whoamiSchema = z.object({ kind: z.string(), role: z.string().nullable(), name: z.string().nullable() });
+export type Whoami = z.infer<typeof whoamiSchema>;
+
 /** GET /v1/doctor */
 export const doctorSchema = z.object({
   findings: z.array(

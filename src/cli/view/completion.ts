@@ -4,7 +4,7 @@ export interface CommandNode {
   summary: string;
   commands: readonly CommandNode[];
   options: readonly { names: readonly string[]; summary: string; takesValue: boolean; choices: readonly string[] }[];
-  /** One of these words, or a name of this kind: "pool", "server", "pool/server", "agent", "file". */
+  /** One of these words, or a name of this kind: "pool", "server", "pool/server", "agent", "token", "file". */
   argument: { choices: readonly string[] } | { kind: string } | undefined;
 }
 
@@ -29,11 +29,11 @@ const places = (node: CommandNode, path = ''): Place[] => [
 ];
 
 const wordsOf = (node: CommandNode): string[] => node.commands.flatMap(({ names }) => [...names]);
-const kinds = ['pool', 'server', 'pool/server', 'agent'];
+const kinds = ['pool', 'server', 'pool/server', 'agent', 'token'];
 /** Options of a place: the program's own go everywhere. */
 const optionsOf = (root: CommandNode, node: CommandNode) =>
   node === root ? root.options : [...node.options, ...root.options];
-const takesFile = (option: string) => ['--file', '-f', '--config'].includes(option);
+const takesFile = (option: string) => ['--file', '-f', '--config', '--token-file', '--ca'].includes(option);
 
 /** What bash and zsh have in common: a function that fills `found`, or sets `files`, from the words before. */
 function posix(root: CommandNode): string[] {
@@ -42,10 +42,11 @@ function posix(root: CommandNode): string[] {
   const valued = all.flatMap(({ path, node }) =>
     node.options
       .filter(({ takesValue }) => takesValue)
-      .flatMap(({ names }) =>
-        names.map((name) => ({ name, pattern: path === '' ? `*:${name}` : `'${path}:${name}'` })),
+      .flatMap(({ names, choices }) =>
+        names.map((name) => ({ name, choices, pattern: path === '' ? `*:${name}` : `'${path}:${name}'` })),
       ),
   );
+  const chosen = valued.filter(({ choices }) => choices.length > 0);
   const patterns = (wanted: (name: string) => boolean) =>
     valued.flatMap(({ name, pattern }) => (wanted(name) ? [pattern] : [])).join('|');
   const cases = all.map(({ path, node }) => {
@@ -75,6 +76,7 @@ function posix(root: CommandNode): string[] {
     '  case "$place:$last" in',
     `    ${patterns(takesFile)}) files=1; return ;;`,
     `    ${patterns((name) => name === '--pool')}) found=$(dsrctl __complete pool 2>/dev/null); return ;;`,
+    ...chosen.map(({ pattern, choices }) => `    ${pattern}) found='${choices.join(' ')}'; return ;;`),
     `    ${patterns((name) => !takesFile(name) && name !== '--pool')}) return ;;`,
     '  esac',
     '  case "$place" in',
@@ -152,7 +154,7 @@ function fish(root: CommandNode): string[] {
   return lines;
 }
 
-function fishOption({ names, summary, takesValue }: CommandNode['options'][number]): string {
+function fishOption({ names, summary, takesValue, choices }: CommandNode['options'][number]): string {
   const flags = names.map((name) => (name.startsWith('--') ? ` -l ${name.slice(2)}` : ` -s ${name.slice(1)}`));
   const value = !takesValue
     ? ''
@@ -160,6 +162,8 @@ function fishOption({ names, summary, takesValue }: CommandNode['options'][numbe
       ? ' -r -F'
       : names.includes('--pool')
         ? ` -x -a ${quoted('(dsrctl __complete pool 2>/dev/null)')}`
-        : ' -x';
+        : choices.length > 0
+          ? ` -x -a ${quoted(choices.join(' '))}`
+          : ' -x';
   return `${flags.join('')}${value} -d ${quoted(summary)}`;
 }

@@ -19,6 +19,9 @@ const codeOf = (character: string) => (character.codePointAt(0) ?? 0).toString(1
 /** The text with its control and format characters written out, such as \u{1b}. */
 export const visible = (text: string): string => text.replace(unseen, (character) => `\\u{${codeOf(character)}}`);
 
+/** The text without the secrets of tokens: their ids stay. */
+export const withoutSecrets = (text: string): string => text.replace(/(dsr_[0-9a-f]{16})_[\w-]{20,}/g, '$1_…');
+
 /** JSON in which everything that a terminal might obey is escaped. */
 export const jsonText = (value: unknown, indent?: number): string =>
   JSON.stringify(value, null, indent).replace(/(?!\n)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) =>

@@ -1,8 +1,8 @@
-/** Milliseconds of "30s", "500ms", "2m", "1h" or "30" (seconds); undefined when it is none of these. */
+/** Milliseconds of "30s", "500ms", "2m", "1h", "90d" or "30" (seconds); undefined when it is none of these. */
 export function parseDuration(text: string): number | undefined {
-  const [, count, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
+  const [, count, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text) ?? [];
   if (count === undefined) return undefined;
-  const factor = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[unit] ?? 1000;
+  const factor = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit] ?? 1000;
   return Math.round(Number(count) * factor);
 }
 

@@ -1,4 +1,5 @@
 import type { Problem } from '../../schema.ts';
+import { access } from '../access/access.ts';
 
 /** An answer that is no: what the API said of it. */
 export class Refused extends Error {
@@ -25,14 +26,16 @@ export async function call<T>(
   headers: Record<string, string> = {},
 ): Promise<Answer<T>> {
   const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
-  const answer = await fetch(url, {
-    method,
-    headers: { ...(body !== undefined && { 'content-type': type }), ...headers },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
-    signal: AbortSignal.timeout(patienceMs),
-  }).catch(() => {
-    throw new Refused(unreachable);
-  });
+  const answer = await access
+    .ask(url, {
+      method,
+      headers: { ...(body !== undefined && { 'content-type': type }), ...headers },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(patienceMs),
+    })
+    .catch(() => {
+      throw new Refused(unreachable);
+    });
   if (!answer.ok) throw new Refused(await problemOf(answer));
   return { body: (await answer.json()) as T, etag: answer.headers.get('etag') };
 }

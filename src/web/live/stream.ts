@@ -1,3 +1,4 @@
+import { access } from '../access/access.ts';
 import { createParser, type Message } from './sse.ts';
 
 export interface StreamOptions {
@@ -36,7 +37,7 @@ async function once(options: StreamOptions, closing: AbortSignal): Promise<void>
   closing.addEventListener('abort', end);
   document.addEventListener('visibilitychange', hidden);
   try {
-    const answer = await fetch(options.url(), { headers: { accept: 'text/event-stream' }, signal: ending.signal });
+    const answer = await access.ask(options.url(), { headers: { accept: 'text/event-stream' }, signal: ending.signal });
     if (!answer.ok || !answer.body) return;
     const parse = createParser();
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();

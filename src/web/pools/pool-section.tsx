@@ -1,4 +1,5 @@
 import { useContext, useState } from 'preact/hooks';
+import { MayChange } from '../access/may-change.ts';
 import { EditDialog } from '../edit/edit-dialog.tsx';
 import { NewPool } from '../edit/new-pool.tsx';
 import { type History, peakOf } from '../live/history.ts';
@@ -21,6 +22,7 @@ interface PoolSectionProps {
 export function PoolSection({ name, detail, status, history }: PoolSectionProps) {
   const [editing, setEditing] = useState(false);
   const live = useContext(Live);
+  const mayChange = useContext(MayChange);
   const servers = Object.keys(detail.realServers);
   const serving = status.pools[name]?.serving ?? 0;
   const most = niceCeiling(Math.max(1, ...servers.map((server) => peakOf(history.hosts.get(server) ?? []))));
@@ -31,9 +33,11 @@ export function PoolSection({ name, detail, status, history }: PoolSectionProps)
         <p class="soft">
           VIP {detail.vip.address}, {detail.vip.reason}; {serving} of {some(servers.length, 'real server')} in service
         </p>
-        <button type="button" disabled={!live} onClick={() => setEditing(true)}>
-          Edit pool {name}
-        </button>
+        {mayChange && (
+          <button type="button" disabled={!live} onClick={() => setEditing(true)}>
+            Edit pool {name}
+          </button>
+        )}
         <NewPool />
       </div>
       <Ports detail={detail} />

@@ -1,4 +1,5 @@
 import { useContext } from 'preact/hooks';
+import { MayChange } from '../access/may-change.ts';
 import type { Line } from '../live/history.ts';
 import type { ServerDetail } from '../live/status.ts';
 import { Figure } from '../parts/figure.tsx';
@@ -23,6 +24,7 @@ interface ServerLineProps {
 /** One real server of a pool. */
 export function ServerLine({ name, server, unwell, line, most, change }: ServerLineProps) {
   const live = useContext(Live);
+  const mayChange = useContext(MayChange);
   const { stand, words } = serverStand(server, unwell);
   const isAlarm = stand === 'out' || stand === 'unwell';
   const { state } = server.desired;
@@ -62,11 +64,13 @@ export function ServerLine({ name, server, unwell, line, most, change }: ServerL
         <span class="soft speed">{card ? `of ${speed(card.speedMbit)}` : 'no figures'}</span>
       </td>
       <td class="actions">
-        <button type="button" disabled={!live} onClick={() => change({ name, state: first })}>
-          {first === 'drain' ? 'Drain' : 'Return'}
-          <span class="unseen"> {name}</span>
-        </button>
-        {state !== 'maintenance' && (
+        {mayChange && (
+          <button type="button" disabled={!live} onClick={() => change({ name, state: first })}>
+            {first === 'drain' ? 'Drain' : 'Return'}
+            <span class="unseen"> {name}</span>
+          </button>
+        )}
+        {mayChange && state !== 'maintenance' && (
           <button type="button" disabled={!live} onClick={() => change({ name, state: 'maintenance' })}>
             Maintenance
             <span class="unseen"> of {name}</span>

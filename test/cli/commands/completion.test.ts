@@ -64,6 +64,13 @@ t.test('bash offers commands, options and names where they belong', async (t) =>
   are(['drain', '--deadline', ''], ...[]);
   are(['--controller', 'http://x', 'drain', ''], 'asked-server');
   has(['drain', '--'], '--wait', '--deadline', '--pool', '--json', '--controller');
+  are(['agent', ''], 'invite', 'list', 'forget');
+  are(['agent', 'invite', ''], 'asked-server');
+  are(['agent', 'forget', ''], 'asked-agent');
+  are(['token', 'revoke', ''], 'asked-token');
+  are(['token', 'create', '--role', ''], 'viewer', 'admin');
+  has(['token', 'create', '--'], '--role', '--name', '--expires', '--token-file');
+  has(['login', '--token-file', '/etc/pass'], '/etc/passwd');
   are(['completion', ''], 'bash', 'zsh', 'fish');
   has(['apply', '-f', '/etc/pass'], '/etc/passwd');
   has(['import', '/etc/pass'], '/etc/passwd');
@@ -78,6 +85,7 @@ t.test('names come from the API, and nothing when it is away', async (t) => {
   t.strictSame(await names('server'), ['rs1', 'rs2']);
   t.strictSame(await names('pool/server'), ['web/rs1', 'web/rs2', 'img/rs1', 'img/rs2']);
   t.strictSame(await names('agent'), ['rs1']);
+  t.equal(await c.ok(['__complete', 'token']), '', 'without tokens there are none');
   await c.stop();
   t.strictSame(await c.ctl(['__complete', 'pool']), { code: 0, stdout: '', stderr: '' });
 });

@@ -102,7 +102,7 @@ t.test('a bar is full when no connection is left, and not before', async (t) => 
 });
 
 t.test('times and rates read well', async (t) => {
-  t.strictSame(['30s', '30', '500ms', '2m', '1h', '1.5s', '0', 'x', '-1', '', '1d'].map(parseDuration), [
+  t.strictSame(['30s', '30', '500ms', '2m', '1h', '1.5s', '0', 'x', '-1', '', '1d', '1w'].map(parseDuration), [
     30_000,
     30_000,
     500,
@@ -113,6 +113,7 @@ t.test('times and rates read well', async (t) => {
     undefined,
     undefined,
     undefined,
+    86_400_000,
     undefined,
   ]);
   t.strictSame([10, 12_000, 180_000, 7_300_000].map(durationText), ['10 ms', '12 s', '3 min', '2 h']);

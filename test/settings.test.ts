@@ -95,6 +95,8 @@ t.test('every setting is taken as a flag, from the environment and from the file
     speedMbit: 100,
     manageVip: false,
     listen: '[::1]:7200',
+    socket: '/run/x.sock',
+    tlsNames: ['lb.example.com', '2001:db8::1'],
     stateDir: '/tmp/x',
     logLevel: 'warn',
     insecure: true,

@@ -68,8 +68,9 @@ export function agentRoutes(api: Api, context: ApiContext): void {
     async (request) => {
       const { params } = request;
       const known = await context.agents.forget(params.name);
-      await context.trust?.keys.revokeAgent(params.name);
-      if (!known) throw new RequestError('NOT_FOUND', `no agent "${params.name}" has ever reported`);
+      const revoked = (await context.trust?.keys.revokeAgent(params.name)) ?? false;
+      if (!known && !revoked)
+        throw new RequestError('NOT_FOUND', `no agent "${params.name}" has ever reported or been invited`);
       await context.trust?.audit.add({ ...actOf(request), status: 200 });
       return { forgotten: params.name };
     },

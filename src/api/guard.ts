@@ -45,7 +45,12 @@ export function guard(api: Api, trust: Trust | undefined): void {
   api.decorateRequest('caller');
   const refused = limiter(refusals);
   const asked = limiter(requests);
-  const streams = new Map<string, number>();
+  const streams = new Map<string, Set<FastifyReply>>();
+  // What goes on for long ends with its token.
+  const looking = setInterval(() => {
+    for (const [id, replies] of streams) if (!trust?.keys.isGood(id)) for (const { raw } of replies) raw.destroy();
+  }, 1000).unref();
+  api.addHook('onClose', async () => clearInterval(looking));
 
   api.addHook('onRequest', async (request, reply) => {
     const { caller, why } = callerOf(request, trust);
@@ -120,19 +125,18 @@ function limiter(rate: Rate): (name: string) => boolean {
   };
 }
 
-/** Counts a stream until it ends. Throws TOO_MANY_REQUESTS when there are enough. */
-function hold(streams: Map<string, number>, id: string, reply: FastifyReply): void {
-  const open = streams.get(id) ?? 0;
-  if (open >= mostStreams)
+/** Remembers a stream until it ends. Throws TOO_MANY_REQUESTS when there are enough. */
+function hold(streams: Map<string, Set<FastifyReply>>, id: string, reply: FastifyReply): void {
+  const open = streams.get(id) ?? new Set();
+  if (open.size >= mostStreams)
     throw new RequestError(
       'TOO_MANY_REQUESTS',
       `${mostStreams} streams are open with this token already: close some, or use another token`,
     );
-  streams.set(id, open + 1);
+  streams.set(id, open.add(reply));
   reply.raw.once('close', () => {
-    const left = (streams.get(id) ?? 1) - 1;
-    if (left > 0) streams.set(id, left);
-    else streams.delete(id);
+    open.delete(reply);
+    if (open.size === 0) streams.delete(id);
   });
 }
 

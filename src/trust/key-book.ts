@@ -17,6 +17,8 @@ export interface KeyBook {
   /** Whose token this is. */
   caller(token: string): Caller | 'unknown' | 'expired';
   all(): Keys;
+  /** Whether this key may still be used. */
+  isGood(id: string): boolean;
   /** A key for people and programs. @param reveal told the token before it is good for anything */
   make(
     role: 'admin' | 'viewer',
@@ -32,8 +34,8 @@ export interface KeyBook {
   renew(id: string): Promise<Made>;
   /** False when there is none. Throws CONFLICT when no administrator's key would be left. */
   revoke(id: string): Promise<boolean>;
-  /** Takes an agent's key and invitations away. */
-  revokeAgent(name: string): Promise<void>;
+  /** Takes an agent's key and invitations away. False when there are none. */
+  revokeAgent(name: string): Promise<boolean>;
 }
 
 const agentLifeMs = 30 * 86_400_000;
@@ -78,6 +80,10 @@ export function createKeyBook(
       return { kind: 'key', id: token.id, role, name, machineId };
     },
     all: () => document.get().keys,
+    isGood: (id) => {
+      const key = keyOf(document.get().keys, id);
+      return key !== undefined && !isExpired(key, now());
+    },
     make: async (role, name, lifeMs, reveal) => make({ role, name }, lifeMs, withKey, reveal),
     invite: (agent, lifeMs) =>
       make({ role: 'invitation', name: agent }, lifeMs, (keys, id, key) => {
@@ -115,12 +121,15 @@ export function createKeyBook(
       return found;
     },
     revokeAgent: async (agent) => {
+      let found = false;
       await change((keys) => {
         const others = Object.entries(keys).filter(
           ([, { role, name }]) => name !== agent || (role !== 'agent' && role !== 'invitation'),
         );
-        return others.length === Object.keys(keys).length ? keys : Object.fromEntries(others);
+        found = others.length < Object.keys(keys).length;
+        return found ? Object.fromEntries(others) : keys;
       });
+      return found;
     },
   };
 }

@@ -126,6 +126,10 @@ t.test(
     t.equal((await report('rs3', 'm4', next.body.token)).status, 200);
     isProblem(t, await report('rs3', 'm3', renewed.body.token), 401, 'UNAUTHENTICATED');
     t.equal((await c.call('DELETE', '/v1/agents/rs3', undefined, c.as('admin'))).status, 200);
+    await c.call('POST', '/v1/invitations', { agent: 'rs5' }, c.as('admin'));
+    const forget = () => c.call('DELETE', '/v1/agents/rs5', undefined, c.as('admin'));
+    t.equal((await forget()).status, 200, 'invited, and never seen');
+    isProblem(t, await forget(), 404, 'NOT_FOUND');
     isProblem(t, await report('rs3', 'm4', next.body.token), 401, 'UNAUTHENTICATED');
   },
 );
@@ -220,6 +224,21 @@ t.test('streams of one token are counted; others have their own', async (t) => {
   let status = 0;
   for (const end = Date.now() + patienceMs; status !== 200 && Date.now() < end; ) status = await again();
   t.equal(status, 200, 'one that ended makes room');
+});
+
+t.test('a stream ends with its token', async (t) => {
+  const c = await startTrusted(t);
+  const url = await c.listen();
+  const dispatcher = new Agent();
+  t.teardown(() => dispatcher.destroy());
+  const { id, token } = await c.keys.make('viewer', 'short', null);
+  const stream = (token: string) => request(`${url}/v1/status/stream`, { dispatcher, headers: bearer(token) });
+  const [mine, other] = [await stream(token), await stream(c.tokens.viewer)];
+  t.strictSame([mine.statusCode, other.statusCode], [200, 200]);
+  await c.keys.revoke(id);
+  await t.rejects(mine.body.text(), /terminated|other side closed|aborted|socket/);
+  t.notOk(other.body.destroyed);
+  t.equal((await stream(token)).statusCode, 401);
 });
 
 const names = ['127.0.0.1'];

@@ -6,9 +6,10 @@ import { dirname, join } from 'node:path';
 import type { Test } from 'tap';
 import { openRootSocket } from '../../src/api/root-socket.ts';
 import { openAudit } from '../../src/store/audit.ts';
-import { fingerprintOf, type Identity, makeAuthority, makeServer } from '../../src/trust/certificates.ts';
+import { type Identity, makeAuthority, makeServer } from '../../src/trust/certificates.ts';
 import type { KeyBook } from '../../src/trust/key-book.ts';
 import { openKeys } from '../../src/trust/open.ts';
+import { sha256Of } from '../../src/trust/pin.ts';
 import { type Controller, folder, startController } from '../api/site.ts';
 import { dsrctl, type Ended, type Started, type Surroundings, start } from './site.ts';
 
@@ -37,14 +38,15 @@ export interface SecureSite extends Controller, Served {
 
 export async function startSecureSite(t: Test): Promise<SecureSite> {
   const authority = await makeAuthority('director', Date.now());
-  const sha256 = fingerprintOf(authority.certificate);
+  const sha256 = sha256Of(authority.certificate);
   const dir = folder(t);
   const roots = new WeakSet<Socket>();
   const keys = await openKeys(dir, (error) => t.fail(error.message));
   const audit = openAudit({ path: join(dir, 'audit.log'), failed: (error) => t.fail(error.message) });
+  t.teardown(() => audit.stop());
   const c = await startController(t, {
     dir,
-    trust: () => ({ keys, audit, isRoots: (socket) => roots.has(socket) }),
+    trust: { keys, audit, isRoots: (socket) => roots.has(socket) },
     reach: {
       urls: () => ['https://192.0.2.10:7100', 'https://[2001:db8::10]:7100'],
       authority: authority.certificate,

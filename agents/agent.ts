@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 import { getServers } from 'node:dns/promises';
-import { pino } from 'pino';
 import { canonical } from '../src/core/address.ts';
 import { tellFindings } from '../src/doctor-report.ts';
 import { holdFolder } from '../src/kernel/lock.ts';
 import { openKernel } from '../src/kernel/open.ts';
+import { openServiceManager } from '../src/kernel/service-manager.ts';
+import { createLog } from '../src/log.ts';
 import { explain, onStop } from '../src/program.ts';
+import { serve } from '../src/service.ts';
 import { parseSettings } from '../src/settings.ts';
 import { connectController } from './controller-client.ts';
 import { examineAlone } from './doctor.ts';
@@ -16,11 +18,15 @@ import { reportOf, startAgent } from './run.ts';
 import { agentSpec as spec } from './settings.ts';
 import { hostIsStopping } from './shutdown.ts';
 
+/** Of a shutdown, beside the drain: asking systemd, and the last words to the controller. */
+const leaveMs = 10_000;
+
 async function main(): Promise<void> {
+  const manager = openServiceManager(process.env);
   const parsed = parseSettings(spec, process.argv.slice(2), process.env);
   if (!parsed) return;
   const { settings, command, options } = parsed;
-  const log = pino({ name: spec.name, level: settings.logLevel });
+  const log = createLog(spec.name, settings.logLevel, process.env);
   if (command === 'doctor') {
     const kernel = openKernel({ ipvs: false });
     const findings = await examineAlone(kernel, settings, openMemory(settings.stateDir).get());
@@ -82,12 +88,15 @@ async function main(): Promise<void> {
     log,
     unreachable,
   });
+  const stopping = serve(manager, { isReady: () => agent.rounds() > 0, rounds: agent.rounds, status: agent.status });
   onStop(async (signal) => {
     if (await hostIsStopping()) {
+      stopping('this host shuts down: waits for its connections to end', settings.shutdownDrainMs + leaveMs);
       log.info({ signal, ms: settings.shutdownDrainMs }, 'this host shuts down: the director sends it nothing new');
       await agent.leave(settings.shutdownDrainMs);
     }
     log.info({ signal }, 'stopping; this host stays as it is');
+    stopping('stops; this host stays as it is');
     await agent.stop();
     kernel.close();
   });

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import { buildApi } from './api/app.ts';
 import type { Api } from './api/context.ts';
 import { createHealthBook } from './check/health-book.ts';
@@ -11,7 +11,7 @@ import { hostPrefix } from './core/address.ts';
 import { poolsOf } from './core/state.ts';
 import { examine, examineDirector } from './director/doctor.ts';
 import { connectLocally } from './director/local-check.ts';
-import { startDirector } from './director/reconcile.ts';
+import { type Director, startDirector } from './director/reconcile.ts';
 import { teardown } from './director/teardown.ts';
 import { startTraffic } from './director/traffic.ts';
 import { startWitness, vipsHeld } from './director/witness.ts';
@@ -19,8 +19,11 @@ import { tellFindings } from './doctor-report.ts';
 import { CodedError } from './errors.ts';
 import { holdFolder } from './kernel/lock.ts';
 import { openKernel } from './kernel/open.ts';
+import { openServiceManager } from './kernel/service-manager.ts';
+import { createLog } from './log.ts';
 import { createSignal } from './loop.ts';
 import { explain, onStop } from './program.ts';
+import { serve } from './service.ts';
 import { parseSettings, version } from './settings.ts';
 import { createAgentRegistry } from './store/agents.ts';
 import { createEvents } from './store/events.ts';
@@ -49,11 +52,23 @@ async function listen(api: Api, where: string, log: Logger, ending: AbortSignal)
   }
 }
 
+/** The director in one line, for `systemctl status`. */
+function statusOf(director: Director): string {
+  const error = director.error();
+  if (error) return `cannot reconcile: ${error.message}`;
+  const last = director.last();
+  if (!last) return 'looks at the kernel for the first time';
+  const pools = Object.keys(last.state.pools).length;
+  const behind = last.reconciledRevision < last.revision ? `, of which the kernel has ${last.reconciledRevision}` : '';
+  return `${pools} ${pools === 1 ? 'pool' : 'pools'}, revision ${last.revision}${behind}`;
+}
+
 async function main(): Promise<void> {
+  const manager = openServiceManager(process.env);
   const parsed = parseSettings(spec, process.argv.slice(2), process.env);
   if (!parsed) return;
   const { settings, command, options } = parsed;
-  const log = pino({ name: spec.name, level: settings.logLevel });
+  const log = createLog(spec.name, settings.logLevel, process.env);
   if (command !== 'doctor') holdFolder(settings.stateDir, spec.name);
   const stateChanged = createSignal();
   const state = openState(settings.stateDir, stateChanged.notify);
@@ -123,9 +138,16 @@ async function main(): Promise<void> {
     log,
   );
   const webhooks = startWebhooks({ webhooks: settings.webhooks, events, log });
+  let listens = false;
+  const stopping = serve(manager, {
+    isReady: () => listens && director.last() !== undefined,
+    rounds: () => director.tally.passes,
+    status: () => `${listens ? '' : `waits for the address ${settings.listen}; `}${statusOf(director)}`,
+  });
   const ending = new AbortController();
   onStop(async (signal) => {
     log.info({ signal }, 'stopping; the kernel goes on forwarding');
+    stopping('stops; the kernel goes on forwarding');
     ending.abort();
     await api.close();
     await director.stop();
@@ -139,6 +161,7 @@ async function main(): Promise<void> {
   if (!networkInterfaces()[settings.interface])
     log.warn({ interface: settings.interface }, 'no such interface with an address yet: it is waited for');
   await listen(api, settings.listen, log, ending.signal);
+  listens = true;
 }
 
 main().catch((error: unknown) => process.exit(explain(spec.name, error)));

@@ -47,8 +47,8 @@ export async function layDist(root: string, to: string): Promise<void> {
 
 const withoutMap = (text: string) => text.replace(/\n\/\/# sourceMappingURL=.*\n?$/, '\n');
 
-/** These fields of package.json, as text. */
-export async function manifest(root: string, fields: readonly string[]): Promise<string> {
+/** These fields of package.json, with others in their place, as text. */
+export async function manifest(root: string, fields: readonly string[], others: object = {}): Promise<string> {
   const whole = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Record<string, unknown>;
-  return `${JSON.stringify(Object.fromEntries(fields.map((field) => [field, whole[field]])), null, 2)}\n`;
+  return `${JSON.stringify({ ...Object.fromEntries(fields.map((field) => [field, whole[field]])), ...others }, null, 2)}\n`;
 }

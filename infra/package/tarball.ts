@@ -4,15 +4,15 @@ import { execa } from 'execa';
 import { normalize } from './files.ts';
 import { layDist, manifest } from './program.ts';
 
-const fields = ['name', 'version', 'description', 'license', 'type', 'engines', 'os', 'bin', 'files', 'dependencies'];
+const fields = ['name', 'version', 'description', 'license', 'type', 'engines', 'os', 'bin'];
 
 interface Lock {
-  packages: Record<string, { dev?: boolean; devDependencies?: unknown }>;
+  packages: Record<string, { version?: string; dev?: boolean; optional?: boolean }>;
 }
 
 /**
- * Builds the npm tarball and answers its path. It carries its lock (npm-shrinkwrap.json), so that whoever installs it gets
- * the versions that were tested: npm follows "overrides" only in the folder it is run in.
+ * Builds the npm tarball and answers its path. It depends on the very versions that were tested: whoever installs it gets
+ * neither this folder's "overrides" nor its lock, and npm follows a lock in a tarball only where that comes from a registry.
  */
 export async function buildTarball(root: string, into: string, time: number): Promise<string> {
   const stage = join(into, 'stage-npm');
@@ -20,9 +20,9 @@ export async function buildTarball(root: string, into: string, time: number): Pr
   await mkdir(stage, { recursive: true });
   await layDist(root, join(stage, 'dist'));
   for (const file of ['README.md', 'LICENSE']) await cp(join(root, file), join(stage, file));
-  await writeFile(join(stage, 'package.json'), await manifest(root, fields));
   const lock = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as Lock;
-  await writeFile(join(stage, 'npm-shrinkwrap.json'), `${JSON.stringify(withoutDevelopment(lock), null, 2)}\n`);
+  const own = { files: ['dist'], dependencies: pinned(lock) };
+  await writeFile(join(stage, 'package.json'), await manifest(root, fields, own));
   await normalize(stage, (path) => /^dist\/(src\/controller|agents\/agent|src\/cli\/dsrctl)\.js$/.test(path), time);
   const { stdout } = await execa('npm', ['pack', '--ignore-scripts', '--pack-destination', into, '--json'], {
     cwd: stage,
@@ -32,9 +32,11 @@ export async function buildTarball(root: string, into: string, time: number): Pr
   return join(into, filename);
 }
 
-function withoutDevelopment(lock: Lock): Lock {
-  const packages = Object.entries(lock.packages)
-    .filter(([, { dev }]) => !dev)
-    .map(([path, { devDependencies: _, ...rest }]) => [path, rest]);
-  return { ...lock, packages: Object.fromEntries(packages) };
-}
+/** Every package that is not within another, with its version. Those of one platform are chosen by what needs them. */
+const pinned = ({ packages }: Lock): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(packages).flatMap(([path, { version, dev, optional }]) => {
+      const name = /^node_modules\/((?:@[^/]+\/)?[^/]+)$/.exec(path)?.[1];
+      return name && version && !dev && !optional ? [[name, version]] : [];
+    }),
+  );

@@ -158,10 +158,13 @@ async function says(root: string, name: ProgramName, args: readonly string[]): P
 
 async function manualOf(root: string, name: ProgramName, version: string, time: number): Promise<string> {
   const { section, summary } = programs[name];
-  const help: [string, string][] = [['DESCRIPTION', await says(root, name, ['--help'])]];
-  if (name === 'dsrctl')
-    for (const [, command = ''] of (help[0]?.[1] ?? '').matchAll(/^ {2}([a-z]+)(?= .*)/gm))
-      if (command !== 'help') help.push([command.toUpperCase(), await says(root, name, [command, '--help'])]);
+  const usage = await says(root, name, ['--help']);
+  const commands = name === 'dsrctl' ? [...usage.matchAll(/^ {2}([a-z]+)(?= .*)/gm)].map(([, word = '']) => word) : [];
+  const help = await Promise.all(
+    commands
+      .filter((command) => command !== 'help')
+      .map(async (command) => [command.toUpperCase(), await says(root, name, [command, '--help'])] as const),
+  );
   const role = name.replace('dsr-', '');
   const files: [string, string][] =
     name === 'dsrctl'
@@ -172,5 +175,5 @@ async function manualOf(root: string, name: ProgramName, version: string, time: 
         ];
   const others = (Object.keys(programs) as ProgramName[]).filter((other) => other !== name);
   const seeAlso = others.map((other) => `.BR ${other} (${programs[other].section})`).join(' ,\n');
-  return manPage({ name, section, summary, help, files, seeAlso, version, time });
+  return manPage({ name, section, summary, help: [['DESCRIPTION', usage], ...help], files, seeAlso, version, time });
 }

@@ -36,7 +36,8 @@ export async function stripModules(folder: string): Promise<Module[]> {
     const own = (await filesBelow(at)).filter((file) => !file.startsWith('node_modules/'));
     const left = own.filter((file) => !isUnused(manifest.name, file));
     const kept = isRun(left) ? left : [];
-    for (const file of own) if (!kept.includes(file)) await rm(join(at, file));
+    const isKept = new Set(kept);
+    await Promise.all(own.filter((file) => !isKept.has(file)).map((file) => rm(join(at, file))));
     if (kept.length > 0) shipped.push(await describe(at, path, manifest, kept));
   }
   await removeEmptyFolders(folder);

@@ -1,12 +1,14 @@
 #!/usr/bin/env node
 import { getServers } from 'node:dns/promises';
-import { pino } from 'pino';
 import { canonical } from '../src/core/address.ts';
 import { tellFindings } from '../src/doctor-report.ts';
 import { CodedError } from '../src/errors.ts';
 import { holdFolder } from '../src/kernel/lock.ts';
 import { openKernel } from '../src/kernel/open.ts';
+import { openServiceManager } from '../src/kernel/service-manager.ts';
+import { createLog } from '../src/log.ts';
 import { explain, onStop } from '../src/program.ts';
+import { serve } from '../src/service.ts';
 import { parseSettings } from '../src/settings.ts';
 import { connectController } from './controller-client.ts';
 import { openCredentials } from './credentials.ts';
@@ -19,16 +21,20 @@ import { reportOf, startAgent } from './run.ts';
 import { agentSpec as spec } from './settings.ts';
 import { hostIsStopping } from './shutdown.ts';
 
+/** Of a shutdown, beside the drain: asking systemd, and the last words to the controller. */
+const leaveMs = 10_000;
+
 async function main(): Promise<void> {
   if (process.argv[2] === 'join') {
     const told = await join(process.argv.slice(3), process.env);
     if (told) process.stdout.write(`${told}\n`);
     return;
   }
+  const manager = openServiceManager(process.env);
   const parsed = parseSettings(spec, process.argv.slice(2), process.env);
   if (!parsed) return;
   const { settings, command, options } = parsed;
-  const log = pino({ name: spec.name, level: settings.logLevel });
+  const log = createLog(spec.name, settings.logLevel, process.env);
   if (command === 'join')
     throw new CodedError('BAD_SETTING', 'write "join" first: dsr-agent join URL --token … --ca-sha256 …', 2);
   if (command === 'doctor') {
@@ -94,12 +100,15 @@ async function main(): Promise<void> {
     log,
     unreachable,
   });
+  const stopping = serve(manager, { isReady: () => agent.rounds() > 0, rounds: agent.rounds, status: agent.status });
   onStop(async (signal) => {
     if (await hostIsStopping()) {
+      stopping('this host shuts down: waits for its connections to end', settings.shutdownDrainMs + leaveMs);
       log.info({ signal, ms: settings.shutdownDrainMs }, 'this host shuts down: the director sends it nothing new');
       await agent.leave(settings.shutdownDrainMs);
     }
     log.info({ signal }, 'stopping; this host stays as it is');
+    stopping('stops; this host stays as it is');
     await agent.stop();
     kernel.close();
   });

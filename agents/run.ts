@@ -32,6 +32,10 @@ export interface AgentOptions {
 export interface Agent {
   /** Ends when stopped; rejects only by a fault of its own. */
   ended: Promise<unknown>;
+  /** How often this host was looked after since the start, well or badly. */
+  rounds(): number;
+  /** How that went last, in one line. */
+  status(): string;
   /**
    * Tells the controller that this host is about to go away, and waits until no connection is left here, but no longer
    * than `timeoutMs`.
@@ -60,6 +64,8 @@ export function startAgent({
   const doctor = createDoctor(kernel, (error) => log.warn({ err: error }, 'this host cannot be looked over'));
   let leaving = false;
   let quiet = 0;
+  let rounds = 0;
+  let failure: Error | undefined;
   const left = createSignal();
   const passWith = (pass: HostPass) => {
     const problems = !isDeepStrictEqual(pass.problems, last?.problems ?? []);
@@ -73,9 +79,13 @@ export function startAgent({
       const pass = await reconcileHost(host);
       if (pass.steps.length > 0) log.info({ steps: pass.steps.map(commandOf) }, 'applied');
       passWith(pass);
+      failure = undefined;
+      rounds++;
       return lookMs;
     },
     (error, again) => {
+      failure = error;
+      rounds++;
       if (!again) log.error({ err: error }, 'reconcile failed, trying again');
       // What was last seen may still be so; that it cannot be looked at now is told beside it.
       if (last) passWith({ ...last, problems: [`this host cannot be looked after: ${error.message}`] });
@@ -152,8 +162,16 @@ export function startAgent({
   };
 
   const ended = Promise.all([poll(), report(), renew()]);
+  const status = () => {
+    if (failure) return `this host cannot be looked after: ${failure.message}`;
+    const { vips } = memory.get().desired;
+    const problems = last?.problems[0] ? `; ${last.problems[0]}` : '';
+    return `${vips.length} ${vips.length === 1 ? 'VIP' : 'VIPs'}${problems}`;
+  };
   return {
     ended,
+    rounds: () => rounds,
+    status,
     leave: async (timeoutMs) => {
       leaving = true;
       passed.notify();

@@ -90,9 +90,6 @@ export const controllerSpec = {
   options: { fix: 'with doctor: mends what is safe to mend' },
 };
 
-/** Whether only this host can reach what listens there. */
-export const isLoopback = (host: string): boolean => notUnicast(host) === 'a loopback address';
-
 /** Host and port of a `listen` setting. */
 export function parseListen(text: string): { host: string; port: number } | undefined {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);

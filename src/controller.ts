@@ -1,23 +1,20 @@
 #!/usr/bin/env node
 import type { Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Server as TlsServer } from 'node:tls';
-import { type Logger, pino } from 'pino';
-import type { z } from 'zod';
+import type { Logger } from 'pino';
 import { buildApi } from './api/app.ts';
 import type { Api } from './api/context.ts';
-import type { Trust } from './api/guard.ts';
 import { openRootSocket } from './api/root-socket.ts';
 import { createHealthBook } from './check/health-book.ts';
 import { startProber } from './check/prober.ts';
-import { isLoopback, parseListen, controllerSpec as spec } from './controller-settings.ts';
-import { hostPrefix, isUnspecified, notUnicast, withPort } from './core/address.ts';
+import { parseListen, controllerSpec as spec } from './controller-settings.ts';
+import { hostPrefix, notUnicast, withPort } from './core/address.ts';
 import { poolsOf } from './core/state.ts';
 import { examine, examineDirector } from './director/doctor.ts';
 import { connectLocally } from './director/local-check.ts';
-import { startDirector } from './director/reconcile.ts';
+import { type Director, startDirector } from './director/reconcile.ts';
 import { teardown } from './director/teardown.ts';
 import { startTraffic } from './director/traffic.ts';
 import { startWitness, vipsHeld } from './director/witness.ts';
@@ -26,18 +23,18 @@ import { CodedError } from './errors.ts';
 import type { Kernel } from './kernel/kernel.ts';
 import { holdFolder } from './kernel/lock.ts';
 import { openKernel } from './kernel/open.ts';
+import { openServiceManager } from './kernel/service-manager.ts';
+import { createLog } from './log.ts';
 import { createSignal } from './loop.ts';
 import { explain, onStop } from './program.ts';
+import { serve } from './service.ts';
 import { parseSettings, version } from './settings.ts';
 import { createAgentRegistry } from './store/agents.ts';
-import { openAudit } from './store/audit.ts';
 import { createEvents } from './store/events.ts';
 import { openAgents, openEvents, openState } from './store/state.ts';
-import { openKeys, openTlsKeys } from './trust/open.ts';
-import { namesOfHost, openServerIdentity, type ServerIdentity } from './trust/server-identity.ts';
+import type { ServerIdentity } from './trust/server-identity.ts';
+import { openTrust } from './trust/trust.ts';
 import { startWebhooks } from './webhooks.ts';
-
-type Settings = z.infer<typeof spec.settings>;
 
 const listenAddress = (text: string) => parseListen(text) ?? { host: '127.0.0.1', port: 7100 };
 
@@ -66,30 +63,6 @@ async function listen(
       await sleep(1000, undefined, { signal: ending }).catch(() => {});
     }
   }
-}
-
-/** Who may do what, and as whom this host shows itself; the latter only beyond loopback. */
-async function openTrust(settings: Settings, host: string, kernel: Kernel, log: Logger) {
-  const { stateDir } = settings;
-  const roots = new WeakSet<Socket>();
-  const failed = (error: Error) => log.error({ err: error }, 'a change of the tokens could not be saved');
-  const trust: Trust = {
-    keys: await openKeys(stateDir, failed),
-    audit: openAudit({
-      path: join(stateDir, 'audit.log'),
-      failed: (error) => log.error({ err: error }, 'the audit log cannot be written'),
-    }),
-    isRoots: (socket) => roots.has(socket),
-  };
-  const came = (socket: Socket) => void roots.add(socket);
-  if (isLoopback(host)) return { trust, came, identity: undefined, reach: undefined };
-  const names = () => namesOfHost(host, settings.tlsNames);
-  const identity = await openServerIdentity(openTlsKeys(stateDir), names);
-  const { authority, fingerprint } = identity;
-  const { port } = listenAddress(settings.listen);
-  const addresses = () => (isUnspecified(host) ? ownAddresses(kernel, settings.interface) : [host]);
-  const urls = () => addresses().map((address) => `https://${withPort(address, port)}`);
-  return { trust, came, identity, reach: { urls, authority, fingerprint } };
 }
 
 /** Of the interface; no VIP, which are host addresses (/32, /128). */
@@ -121,11 +94,23 @@ function keepFresh(identity: ServerIdentity, api: Api, log: Logger): NodeJS.Time
 
 const refreshMs = 60_000;
 
+/** The director in one line, for `systemctl status`. */
+function statusOf(director: Director): string {
+  const error = director.error();
+  if (error) return `cannot reconcile: ${error.message}`;
+  const last = director.last();
+  if (!last) return 'looks at the kernel for the first time';
+  const pools = Object.keys(last.state.pools).length;
+  const behind = last.reconciledRevision < last.revision ? `, of which the kernel has ${last.reconciledRevision}` : '';
+  return `${pools} ${pools === 1 ? 'pool' : 'pools'}, revision ${last.revision}${behind}`;
+}
+
 async function main(): Promise<void> {
+  const manager = openServiceManager(process.env);
   const parsed = parseSettings(spec, process.argv.slice(2), process.env);
   if (!parsed) return;
   const { settings, command, options } = parsed;
-  const log = pino({ name: spec.name, level: settings.logLevel });
+  const log = createLog(spec.name, settings.logLevel, process.env);
   if (command !== 'doctor') holdFolder(settings.stateDir, spec.name);
   const stateChanged = createSignal();
   const state = openState(settings.stateDir, stateChanged.notify);
@@ -178,7 +163,15 @@ async function main(): Promise<void> {
     log,
   });
   const where = listenAddress(settings.listen);
-  const secret = settings.insecure ? undefined : await openTrust(settings, where.host, kernel, log);
+  const secret = settings.insecure
+    ? undefined
+    : await openTrust({
+        stateDir: settings.stateDir,
+        tlsNames: settings.tlsNames,
+        ...where,
+        ownAddresses: () => ownAddresses(kernel, settings.interface),
+        log,
+      });
   const api = await buildApi(
     {
       state,
@@ -200,11 +193,18 @@ async function main(): Promise<void> {
     secret?.identity?.current(),
   );
   const webhooks = startWebhooks({ webhooks: settings.webhooks, events, log });
+  let listens = false;
+  const stopping = serve(manager, {
+    isReady: () => listens && director.last() !== undefined,
+    rounds: () => director.tally.passes,
+    status: () => `${listens ? '' : `waits for the address ${settings.listen}; `}${statusOf(director)}`,
+  });
   const ending = new AbortController();
   const rootSocket = secret && (await openForRoot(api, settings.socket, secret.came, log));
   const renewing = secret?.identity && keepFresh(secret.identity, api, log);
   onStop(async (signal) => {
     log.info({ signal }, 'stopping; the kernel goes on forwarding');
+    stopping('stops; the kernel goes on forwarding');
     ending.abort();
     clearInterval(renewing);
     rootSocket?.close();
@@ -221,6 +221,7 @@ async function main(): Promise<void> {
   if (!networkInterfaces()[settings.interface])
     log.warn({ interface: settings.interface }, 'no such interface with an address yet: it is waited for');
   await listen(api, where, log, ending.signal);
+  listens = true;
 }
 
 main().catch((error: unknown) => process.exit(explain(spec.name, error)));

@@ -1,10 +1,11 @@
 import { CodedError } from './errors.ts';
+import { asError } from './log.ts';
 
 /** Says on stderr why a program cannot go on, and answers its exit code. */
 export function explain(program: string, error: unknown): number {
   const known = error instanceof CodedError;
   const words = error instanceof Error ? (known ? error.message : (error.stack ?? error.message)) : String(error);
-  process.stderr.write(`${program}: ${words}\n`);
+  process.stderr.write(asError(`${program}: ${words}\n`, process.env));
   return known ? error.exitCode : 1;
 }
 

@@ -49,7 +49,9 @@ const table: Record<string, Part> = {
   'src/webhooks.ts': { parts: ['src/schema.ts', 'src/store'], packages: ['node:', 'undici'] },
   // Runs in a browser: of everything else it knows the types alone.
   'src/web': { parts: core, packages: ['preact', 'vite', 'node:path'] },
-  'src/program.ts': { parts: ['src/errors.ts'], packages: ['node:'] },
+  'src/log.ts': { parts: [], packages: ['node:', 'pino'] },
+  'src/service.ts': { parts: ['src/kernel'], packages: [] },
+  'src/program.ts': { parts: ['src/errors.ts', 'src/log.ts'], packages: ['node:'] },
   'src/settings.ts': { parts: ['src/errors.ts'], packages: ['node:', 'zod', 'commander'] },
   'src/controller-settings.ts': { parts: ['src/core/address.ts', 'src/settings.ts'], packages: ['zod'] },
   // Composition roots.
@@ -64,6 +66,8 @@ const table: Record<string, Part> = {
       'src/api',
       'src/doctor-report.ts',
       'src/webhooks.ts',
+      'src/log.ts',
+      'src/service.ts',
       'src/program.ts',
       'src/settings.ts',
       'src/controller-settings.ts',
@@ -83,10 +87,12 @@ const table: Record<string, Part> = {
       'src/store',
       'src/trust/pin.ts',
       'src/doctor-report.ts',
+      'src/log.ts',
+      'src/service.ts',
       'src/program.ts',
       'src/settings.ts',
     ],
-    packages: ['node:', 'zod', 'undici', 'pino', 'commander'],
+    packages: ['node:', 'zod', 'undici', 'commander'],
   },
 };
 

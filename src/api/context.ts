@@ -16,7 +16,7 @@ import type { Signal } from '../loop.ts';
 import type { AgentRegistry } from '../store/agents.ts';
 import type { Document } from '../store/document.ts';
 import type { Events } from '../store/events.ts';
-import type { Trust } from './guard.ts';
+import type { Reach, Trust } from '../trust/trust.ts';
 
 /** What the routes work with. They store and read; only the director's loop touches the kernel. */
 export interface ApiContext {
@@ -41,15 +41,6 @@ export interface ApiContext {
   manageVip: boolean;
   /** Ends long polls and streams when the server closes. */
   closing: AbortSignal;
-}
-
-/** Where and as whom agents find the controller. */
-export interface Reach {
-  /** URLs that agents may use, best first; empty while it listens on loopback alone. */
-  urls(): string[];
-  /** Certificate of its authority, as PEM, and that certificate's SHA-256. */
-  authority: string;
-  fingerprint: string;
 }
 
 export type Api = FastifyInstance<

@@ -1,10 +1,9 @@
-import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Access, type Caller, refusalOf } from '../core/access.ts';
 import { type Bucket, type Rate, taken } from '../core/rate.ts';
 import { catalogue, RequestError } from '../errors.ts';
-import type { Audit, AuditEntry } from '../store/audit.ts';
-import type { KeyBook } from '../trust/key-book.ts';
+import type { AuditEntry } from '../store/audit.ts';
+import type { Trust } from '../trust/trust.ts';
 import type { Api } from './context.ts';
 
 declare module 'fastify' {
@@ -17,14 +16,6 @@ declare module 'fastify' {
     /** It goes on for long. */
     stream?: true;
   }
-}
-
-/** How the controller knows who speaks to it. */
-export interface Trust {
-  keys: KeyBook;
-  audit: Audit;
-  /** Whether this connection came over the socket that only root may open. */
-  isRoots(socket: Socket): boolean;
 }
 
 /** Of refusals to one address, before they are no longer told in full. */

@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { RequestError } from '../errors.ts';
 import { nameSchema } from '../schema.ts';
 import type { Made } from '../trust/key-book.ts';
+import type { Trust } from '../trust/trust.ts';
 import type { Api, ApiContext } from './context.ts';
-import { actOf, refuseOtherMachine, type Trust } from './guard.ts';
+import { actOf, refuseOtherMachine } from './guard.ts';
 
 const seconds = z
   .number({ error: 'seconds, a whole number' })

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { proberAddresses, proberLinkLocal, proberMac } from '../core/prober-address.ts';
@@ -37,6 +38,8 @@ const START_MS = 30_000;
 const END_MS = 2000;
 const LAST_WORDS_MS = 200;
 const LINK = 'probe0';
+/** linux/capability.h */
+const CAP_SETPCAP = 1n << 8n;
 
 /** Starts the process in a namespace of its own and gives it a link. Rejects with what is wrong, in words. */
 export async function startProberChild(options: ProberChildOptions): Promise<ProberChild> {
@@ -98,11 +101,21 @@ export async function startProberChild(options: ProberChildOptions): Promise<Pro
 function spawnProcess(): ChildProcess {
   const file = new URL(`./prober-process${extname(import.meta.filename)}`, import.meta.url);
   const node = [process.execPath, ...process.execArgv.filter((word) => !/^--(inspect|debug)/.test(word))];
-  return spawn('unshare', ['--net', '--', ...node, fileURLToPath(file)], {
+  return spawn('unshare', ['--net', '--', ...withoutAdmin(), ...node, fileURLToPath(file)], {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     // What unshare says is looked at.
     env: { ...process.env, LC_ALL: 'C' },
   });
+}
+
+/**
+ * Making the namespace needs CAP_SYS_ADMIN; what then speaks with the network has it no more, nor have the programs that
+ * it runs, where this process may take it away (capabilities(7), CAP_SETPCAP).
+ */
+function withoutAdmin(): string[] {
+  const effective = /^CapEff:\s+(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+  const mayDrop = (BigInt(`0x${effective}`) & CAP_SETPCAP) !== 0n;
+  return mayDrop ? ['setpriv', '--bounding-set=-sys_admin', '--inh-caps=-sys_admin', '--'] : [];
 }
 
 /** Resolves with why the process ended, in words. */
@@ -130,6 +143,8 @@ function endOf(child: ChildProcess, failure: () => string | undefined): Promise<
 function unshareRefused(said: string): string | undefined {
   if (/^unshare: .*(not permitted|Permission denied)/m.test(said))
     return 'missing privilege to make a network namespace for the prober: run as root or with CAP_SYS_ADMIN (a container: --cap-add SYS_ADMIN, and a seccomp profile that allows unshare)';
+  if (/^unshare: failed to execute setpriv/m.test(said))
+    return 'the program setpriv, which takes CAP_SYS_ADMIN from the prober, is missing: install util-linux';
   if (/^unshare: .*No space left/m.test(said))
     return 'no more network namespaces are allowed here: raise user.max_net_namespaces';
   if (/^unshare: .*Invalid argument/m.test(said))

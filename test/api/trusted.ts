@@ -1,11 +1,10 @@
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import type { Reach } from '../../src/api/context.ts';
-import type { Trust } from '../../src/api/guard.ts';
 import { openAudit } from '../../src/store/audit.ts';
 import type { KeyBook } from '../../src/trust/key-book.ts';
 import { openKeys } from '../../src/trust/open.ts';
+import type { Reach, Trust } from '../../src/trust/trust.ts';
 import { type Controller, type ControllerOptions, folder, startController } from './site.ts';
 
 /** A controller that trusts nobody, with a token of each kind. */

@@ -314,6 +314,9 @@ t.test('a controller that is killed leaves no process and no link', async (t) =>
   });
   const [pid = 0] = probers();
   t.not(readlinkSync(`/proc/${pid}/ns/net`), readlinkSync('/proc/self/ns/net'));
+  // Bit 21 is CAP_SYS_ADMIN (linux/capability.h).
+  const sets = readFileSync(`/proc/${pid}/status`, 'utf8').matchAll(/^Cap(?:Inh|Prm|Eff|Bnd|Amb):\s+(\w+)$/gm);
+  for (const [line, bits] of sets) t.equal(BigInt(`0x${bits}`) & (1n << 21n), 0n, line);
   await host.end('SIGKILL');
   await waitFor(() => probers().length === 0, { what: 'its process to end' });
   const free = () => shell(director, 'ip link add link eth0 name other type macvlan mode bridge');

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { CardCounters, Traffic } from './kernel-state.ts';
 
 /** How much goes through one card. */
@@ -75,7 +76,8 @@ export const freshMs = 3500;
 const fullPercent = 85;
 /** Rates are over at least this long, or the counters' own steps show. */
 const leastMs = 900;
-const keptMs = 3000;
+const keptMs = 7000;
+const estimatorMs = 2000;
 
 /** The samples with a new one; those that rates no longer need are dropped. After a restart of the counters only the new one. */
 export function withSample<T>(
@@ -135,17 +137,31 @@ export function cardRate(samples: readonly Sample<MeteredCard>[], ageMs: number)
 export const serviceRestarted = (before: Traffic, after: Traffic): boolean =>
   after.connections < before.connections || after.bytesIn < before.bytesIn;
 
-/** Undefined until there are two samples far enough apart. */
+/**
+ * Undefined until there are two samples far enough apart. The kernel brings these counters up to date every two seconds
+ * (estimation_timer in net/netfilter/ipvs/ip_vs_est.c), so that looks in between see none of the traffic, or all of it.
+ */
 export function serviceRate(samples: readonly Sample<Traffic>[]): ServiceRate | undefined {
-  const found = span(samples);
-  if (!found) return undefined;
-  const { before, after, seconds } = found;
+  if (!span(samples)) return undefined;
+  const differs = (i: number) =>
+    samples[i - 1] && samples[i] && !isDeepStrictEqual(samples[i - 1]?.counters, samples[i]?.counters);
+  const step = samples.findLastIndex((_, i) => differs(i));
+  const last = samples.at(-1);
+  const after = samples[step];
+  // Where it changes from look to look, two of them are one step.
+  const near =
+    step > 1 && differs(step - 1) && (samples[step]?.at ?? 0) - (samples[step - 1]?.at ?? 0) < estimatorMs - 100;
+  const before = samples[near ? step - 2 : step - 1];
+  if (!last || !after || !before || last.at - after.at > 1.5 * estimatorMs) return none;
+  const seconds = Math.max(estimatorMs, after.at - before.at) / 1000;
   return {
-    connectionsPerSecond: Math.round((after.connections - before.connections) / seconds),
-    packetsPerSecond: Math.round((after.packetsIn - before.packetsIn) / seconds),
-    requestsMbit: mbit(after.bytesIn - before.bytesIn, seconds),
+    connectionsPerSecond: Math.round((after.counters.connections - before.counters.connections) / seconds),
+    packetsPerSecond: Math.round((after.counters.packetsIn - before.counters.packetsIn) / seconds),
+    requestsMbit: mbit(after.counters.bytesIn - before.counters.bytesIn, seconds),
   };
 }
+
+const none: ServiceRate = { connectionsPerSecond: 0, packetsPerSecond: 0, requestsMbit: 0 };
 
 /** Both halves in one view. */
 export function trafficView(

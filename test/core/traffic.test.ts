@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
+import type { Traffic } from '../../src/core/kernel-state.ts';
 import {
   type CardRate,
   cardRate,
@@ -93,6 +94,47 @@ t.test('the rate of a service counts requests only', async (t) => {
     packetsPerSecond: 5000,
     requestsMbit: 4,
   });
+});
+
+const perSecond = (n: number): Sample<Traffic>['counters'] => ({
+  connections: n,
+  packetsIn: 10 * n,
+  bytesIn: 1000 * n,
+});
+
+holds(
+  t,
+  'the kernel counts services in steps of two seconds: looks each second see the rate, not now nothing and now twice of it',
+  fc.property(
+    fc.integer({ min: 100, max: 900 }),
+    fc.integer({ min: 1, max: 1000 }),
+    fc.array(fc.integer({ min: -40, max: 40 }), { minLength: 6, maxLength: 30 }),
+    fc.nat(3000),
+    (phase, rate, jitters, idle) => {
+      const counted = (now: number) => perSecond(rate * 2 * Math.max(0, Math.floor((now - phase) / 2000)));
+      let samples: Sample<Traffic>[] = [];
+      let now = 0;
+      for (const [i, jitter] of jitters.entries()) {
+        now = 1000 * i + 50 + jitter;
+        samples = withSample(samples, { at: now, counters: counted(now) }, serviceRestarted);
+        if (i >= 5 && serviceRate(samples)?.connectionsPerSecond !== rate) return false;
+      }
+      // Then nothing comes any more.
+      const last = counted(now);
+      for (let i = 1; i <= 4; i++)
+        samples = withSample(samples, { at: now + 1000 * i + idle / 100, counters: last }, serviceRestarted);
+      return serviceRate(samples)?.requestsMbit === 0;
+    },
+  ),
+);
+
+t.test('where the kernel counts at once, a rate is over two looks', async (t) => {
+  const samples = [0, 1000, 2000, 3000].map((at) => ({ at, counters: perSecond(at) }));
+  t.equal(serviceRate(samples)?.connectionsPerSecond, 1000);
+  t.equal(serviceRate(samples.slice(0, 1)), undefined);
+  t.equal(serviceRate([0, 1000].map((at) => ({ at, counters: perSecond(7) })))?.connectionsPerSecond, 0);
+  const slow = [0, 10_000].map((at) => ({ at, counters: perSecond(at) }));
+  t.equal(serviceRate(slow)?.connectionsPerSecond, 1000, 'looks that are rare');
 });
 
 t.test('the view has both halves, the director’s share of what leaves, and the fullest card', async (t) => {

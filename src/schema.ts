@@ -176,7 +176,7 @@ export function checkOf(pool: Pool, key: string, port: BalancedPort): Check | un
 }
 
 /** What an agent says of one VIP on its host. */
-const vipReport = z.strictObject({
+const vipReport = z.object({
   /** The VIP is on lo. */
   present: z.boolean(),
   /** arp_ignore and arp_announce keep this host from answering for it (always true of IPv6). */
@@ -194,7 +194,7 @@ const vipReport = z.strictObject({
 const count = z.number().int().min(0);
 
 /** A network card as its host's kernel counts it, since the card came up (struct rtnl_link_stats64, linux/if_link.h). */
-export const cardSchema = z.strictObject({
+export const cardSchema = z.object({
   interface: z.string().min(1).max(15),
   /** Ethernet address such as 02:00:00:00:00:01. */
   mac: z.string().max(17),
@@ -221,7 +221,8 @@ export const findingSchema = z.object({
   fix: z.array(words).max(20),
 });
 
-export const reportSchema = z.strictObject({
+/** Fields that it does not know are passed over: an agent may be a version ahead of its controller, and the other way round. */
+export const reportSchema = z.object({
   protocol: z.literal(1, { error: 'this controller speaks agent protocol 1; install the same version on both' }),
   machineId: z.string().min(1).max(128),
   bootId: z.string().min(1).max(128),
@@ -243,7 +244,7 @@ export const reportSchema = z.strictObject({
   connections: z.record(z.string().refine(isAddress), z.record(z.string().max(20), count)).optional(),
   /** What its doctor found; sent now and then. */
   doctor: z
-    .strictObject({
+    .object({
       gateways: z.array(z.string().refine(isAddress)).max(100),
       findings: z.array(findingSchema).max(50),
     })

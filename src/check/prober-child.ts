@@ -115,7 +115,7 @@ function spawnProcess(): ChildProcess {
 function withoutAdmin(): string[] {
   const effective = /^CapEff:\s+(\w+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
   const mayDrop = (BigInt(`0x${effective}`) & CAP_SETPCAP) !== 0n;
-  return mayDrop ? ['setpriv', '--bounding-set=-sys_admin', '--inh-caps=-sys_admin', '--'] : [];
+  return mayDrop ? ['setpriv', '--bounding-set=-sys_admin,-setpcap', '--inh-caps=-sys_admin,-setpcap', '--'] : [];
 }
 
 /** Resolves with why the process ended, in words. */

@@ -20,6 +20,8 @@ const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const time = 1_790_000_000;
 const programs = ['dsr-controller', 'dsr-agent', 'dsrctl'] as const;
 
+// Builds twice, and boots twice.
+t.setTimeout(600_000);
 const into = folder(t);
 const build = (where: string) => buildDeb({ root, into: where, architecture: architecture ?? 'amd64', version, time });
 const deb = skip ? '' : await build(into);

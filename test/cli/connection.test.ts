@@ -108,9 +108,10 @@ t.test(
   { skip: process.getuid?.() !== 0 && 'not root' },
   async (t) => {
     const c = await startSecureSite(t);
-    const somebody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
-    const env = { HOME: '/nonexistent', TSX_DISABLE_CACHE: '1' };
-    const ended = await run('src/cli/dsrctl.ts', ['status', '--controller', `unix:${c.socket}`], env, somebody);
+    // A node of its own, into which a test runner loads nothing.
+    const plain = ['env', '-i', `PATH=${process.env.PATH}`, 'HOME=/nonexistent', 'TSX_DISABLE_CACHE=1'];
+    const somebody = [...plain, 'setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+    const ended = await run('src/cli/dsrctl.ts', ['status', '--controller', `unix:${c.socket}`], {}, somebody);
     t.match(ended, {
       code: 3,
       stdout: '',

@@ -1,6 +1,4 @@
 #!/usr/bin/env node
-import { getServers } from 'node:dns/promises';
-import { canonical } from '../src/core/address.ts';
 import { tellFindings } from '../src/doctor-report.ts';
 import { CodedError } from '../src/errors.ts';
 import { holdFolder } from '../src/kernel/lock.ts';
@@ -14,7 +12,7 @@ import { connectController } from './controller-client.ts';
 import { openCredentials } from './credentials.ts';
 import { examineAlone } from './doctor.ts';
 import { type HostOptions, teardownHost } from './host.ts';
-import { controllerAddresses, machineId, refuseOnDirector } from './identity.ts';
+import { controllerAddresses, machineId, nameServers, refuseOnDirector } from './identity.ts';
 import { join } from './join.ts';
 import { openMemory } from './memory.ts';
 import { reportOf, startAgent } from './run.ts';
@@ -50,7 +48,11 @@ async function main(): Promise<void> {
   const memory = openMemory(settings.stateDir);
   const kernel = openKernel({ ipvs: false });
   const id = machineId(settings.stateDir);
-  const credentials = openCredentials(settings.stateDir, settings.token);
+  const credentials = openCredentials({
+    stateDir: settings.stateDir,
+    token: settings.token,
+    failed: (error) => log.error({ reason: error.message }, 'without a token the controller lets nobody in'),
+  });
   const controller = connectController(settings.controller, settings.name, credentials);
   const host: HostOptions = {
     kernel,
@@ -59,7 +61,7 @@ async function main(): Promise<void> {
     allowedVips: settings.allowedVips,
     reserved: () =>
       new Map([
-        ...getServers().map((server) => [canonical(server.replace(/^\[|\]:\d+$/g, '')), 'DNS server'] as const),
+        ...nameServers().map((server) => [server, 'DNS server'] as const),
         ...kernel.gateways().map((gateway) => [gateway, 'gateway'] as const),
         ...controllerIs.map((address) => [address, "director's controller"] as const),
       ]),
@@ -89,7 +91,9 @@ async function main(): Promise<void> {
   }
 
   const unreachable = async () => {
-    controllerIs = await controllerAddresses(settings.controller);
+    const found = await controllerAddresses(settings.controller);
+    // A name that cannot be looked up now stands for what it stood for.
+    if (found.length > 0) controllerIs = found;
   };
   const agent = startAgent({
     host,

@@ -21,7 +21,7 @@ export interface ControllerClient {
   close(): Promise<void>;
 }
 
-const tokenSchema = z.object({ token: z.string(), expires: z.string().nullable() });
+const tokenSchema = z.object({ token: z.string(), expiresInSeconds: z.number().nullable() });
 const pollMs = 25_000;
 const answerMs = 5_000;
 

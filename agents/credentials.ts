@@ -1,4 +1,4 @@
-import { keepPass, readPass } from './pass.ts';
+import { keepPass, type Pass, readPass } from './pass.ts';
 
 /** As whom the agent speaks to the controller, and whom it takes for the controller. */
 export interface Credentials {
@@ -8,20 +8,32 @@ export interface Credentials {
   refused(): void;
   /** Whether it is time for a new token. */
   isDue(): boolean;
-  renewed(made: { token: string; expires: string | null }): Promise<void>;
+  renewed(made: { token: string; expiresInSeconds: number | null }): Promise<void>;
 }
 
-/** @param token of the settings, which goes before that of `dsr-agent join` */
-export function openCredentials(stateDir: string, token: string | undefined, now = Date.now): Credentials {
-  let pass = readPass(stateDir);
+export interface CredentialsOptions {
+  stateDir: string;
+  /** Of the settings, which goes before that of `dsr-agent join`. */
+  token: string | undefined;
+  /** Told why what `dsr-agent join` wrote cannot be used; this host is looked after all the same. */
+  failed(error: Error): void;
+  now?: () => number;
+}
+
+export function openCredentials({ stateDir, token, failed, now = Date.now }: CredentialsOptions): Credentials {
+  const read = (): Pass | undefined => {
+    try {
+      return readPass(stateDir);
+    } catch (error) {
+      failed(error as Error);
+      return undefined;
+    }
+  };
+  let pass = read();
   return {
     current: () => ({ token: token ?? pass?.token, ca: pass?.ca }),
     refused: () => {
-      try {
-        pass = readPass(stateDir) ?? pass;
-      } catch {
-        // What is damaged is told at the next start; it is as good as what is here.
-      }
+      pass = read() ?? pass;
     },
     isDue: () => token === undefined && pass?.renewAt != null && now() >= pass.renewAt,
     renewed: async (made) => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { lookup } from 'node:dns/promises';
+import { getServers, lookup } from 'node:dns/promises';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
@@ -28,6 +28,16 @@ export async function controllerAddresses(url: string): Promise<string[]> {
     (found) => found.map(({ address }) => canonical(address)),
     () => [],
   );
+}
+
+/** Where this host looks up names: as resolv.conf(5) says, and where that is systemd-resolved, as it does. */
+export function nameServers(resolved = '/run/systemd/resolve/resolv.conf'): string[] {
+  let text = '';
+  try {
+    text = readFileSync(resolved, 'utf8');
+  } catch {}
+  const behind = [...text.matchAll(/^nameserver\s+(\S+)/gm)].map(([, server = '']) => server.replace(/%.*$/, ''));
+  return [...getServers().map((server) => server.replace(/^\[|\]:\d+$/g, '')), ...behind].map(canonical);
 }
 
 /** Throws ON_DIRECTOR when the controller runs on this very host. */

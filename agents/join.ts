@@ -21,7 +21,7 @@ interface Options {
   allowedVips?: string;
 }
 
-const joined = z.object({ agent: z.string(), token: z.string(), expires: z.string().nullable(), ca: z.string() });
+const joined = z.object({ agent: z.string(), token: z.string(), expiresInSeconds: z.number().nullable() });
 const problem = z.object({ detail: z.string() });
 
 /**

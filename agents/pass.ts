@@ -7,9 +7,7 @@ import { writeWhole } from '../src/store/whole-file.ts';
 /** What lets this agent in: its token, and the controller's authority, which it trusts and no other. */
 export interface Pass {
   token: string;
-  /** Milliseconds since the epoch; null: never. */
-  expires: number | null;
-  /** From then on it asks for a new one; milliseconds since the epoch. */
+  /** From then on it asks for a new one, by this host's clock, milliseconds since the epoch; null: never. */
   renewAt: number | null;
   /** The authority's certificate, as PEM. */
   ca: string;
@@ -17,7 +15,6 @@ export interface Pass {
 
 const schema = z.object({
   token: z.string(),
-  expires: z.number().nullable(),
   renewAt: z.number().nullable(),
   ca: z.string(),
 });
@@ -47,12 +44,12 @@ export function readPass(dir: string): Pass | undefined {
 /** Keeps a token that was just given; asks for the next when a third of its life is over. */
 export async function keepPass(
   dir: string,
-  { token, expires }: { token: string; expires: string | null },
+  { token, expiresInSeconds }: { token: string; expiresInSeconds: number | null },
   ca: string,
   now: number,
 ): Promise<Pass> {
-  const end = expires === null ? null : Date.parse(expires);
-  const pass: Pass = { token, expires: end, renewAt: end === null ? null : now + (end - now) / 3, ca };
+  const renewAt = expiresInSeconds === null ? null : now + (expiresInSeconds * 1000) / 3;
+  const pass: Pass = { token, renewAt, ca };
   await writeWhole(pathOf(dir), `${JSON.stringify(pass)}\n`, 0o600);
   return pass;
 }

@@ -11,6 +11,8 @@ import { createMeter } from './meter.ts';
 const lookMs = 500;
 const reportMs = 1000;
 const retryMs = 500;
+/** A thousand agents may come back at once. */
+const mostRetryMs = 4000;
 const renewMs = 60_000;
 /** So many answers in a row without a connection: a handshake that was under way when the weight fell has then ended. */
 const quietReports = 3;
@@ -97,6 +99,7 @@ export function startAgent({
   const poll = async () => {
     let known: number | undefined;
     let trouble = '';
+    let failures = 0;
     while (!ending.signal.aborted) {
       try {
         const desired = await controller.desired(known, ending.signal);
@@ -105,6 +108,7 @@ export function startAgent({
         known = desired.revision;
         if (trouble) log.info({}, 'the controller is followed again');
         trouble = '';
+        failures = 0;
       } catch (error) {
         if (ending.signal.aborted) return;
         const { message } = error as Error;
@@ -114,7 +118,8 @@ export function startAgent({
         // It may come back with another past, and the same revision.
         known = undefined;
         await unreachable?.();
-        await sleep(retryMs * (1 + 2 * Math.random()), undefined, { signal: ending.signal }).catch(() => {});
+        const pause = Math.min(mostRetryMs, retryMs * 2 ** Math.min(failures++, 10)) * (1 + Math.random());
+        await sleep(pause, undefined, { signal: ending.signal }).catch(() => {});
       }
     }
   };
@@ -122,6 +127,7 @@ export function startAgent({
   const report = async () => {
     let sent: Report | undefined;
     let trouble = '';
+    let failures = 0;
     while (!ending.signal.aborted) {
       if (last) {
         const next = reportOf(machineId, kernel.bootId(), last, leaving);
@@ -142,11 +148,16 @@ export function startAgent({
         if (quiet >= quietReports) left.notify();
         if (told && told !== trouble && !ending.signal.aborted) log.warn({ reason: told }, 'the report was not taken');
         trouble = told;
+        failures = told ? failures + 1 : 0;
         sent = next;
       }
       // A change while the report was under way is sent at once.
       const isSent = last && isDeepStrictEqual(sent, reportOf(machineId, kernel.bootId(), last, leaving));
-      if (!last || isSent || trouble) await passed.next(reportMs, ending.signal);
+      if (!last || isSent || trouble)
+        await passed.next(
+          Math.min(mostRetryMs, reportMs * 2 ** Math.min(Math.max(0, failures - 1), 10)),
+          ending.signal,
+        );
     }
   };
 

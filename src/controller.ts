@@ -216,6 +216,7 @@ async function main(): Promise<void> {
     await webhooks.stop();
     await events.stop();
     await secret?.trust.audit.stop();
+    await secret?.trust.refused.stop();
     kernel.close();
   });
   if (!networkInterfaces()[settings.interface])

@@ -263,18 +263,20 @@ export const reportAnswerSchema = z.object({
 });
 export type ReportAnswer = z.infer<typeof reportAnswerSchema>;
 
+const anAddress = z.string().refine(isAddress);
+
 export const agentDesiredSchema = z.object({
   revision: z.number().int(),
   vips: z.array(
     z.object({
-      vip: z.string(),
+      vip: anAddress,
       /** The real server's own address in the pools of this VIP. */
-      address: z.string(),
+      address: anAddress,
       ports: z.array(z.string()),
     }),
   ),
   /** Addresses that probes come from: each host must be able to answer them directly. */
-  probers: z.array(z.string()).default([]),
+  probers: z.array(anAddress).default([]),
 });
 export type AgentDesired = z.infer<typeof agentDesiredSchema>;
 

@@ -224,6 +224,6 @@ export const commonSettings = {
     .boolean({ error: 'true or false' })
     .default(false)
     .describe(
-      'allow plain HTTP without tokens beyond loopback: only where every host of that network is trusted (default: false)',
+      'plain HTTP without tokens, limits and audit log, also beyond loopback: whoever reaches the port may do everything; for tests (default: false)',
     ),
 };

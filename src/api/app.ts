@@ -111,7 +111,11 @@ export async function buildApi(
       routes(api, whole);
   });
   await app.register(async (api: Api) => dashboardRoutes(api));
-  app.get('/openapi.json', { config: { access: 'open' }, schema: { summary: 'This document' } }, () => app.swagger());
+  let document: Buffer | undefined;
+  app.get('/openapi.json', { config: { access: 'open' }, schema: { summary: 'This document' } }, async (_, reply) => {
+    document ??= Buffer.from(JSON.stringify(app.swagger()));
+    return reply.type('application/json').send(document);
+  });
   return app;
 }
 

@@ -1,8 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type Access, type Caller, refusalOf } from '../core/access.ts';
+import { familyOf, isAddress, toBytes } from '../core/address.ts';
 import { type Bucket, type Rate, taken } from '../core/rate.ts';
 import { catalogue, RequestError } from '../errors.ts';
-import type { AuditEntry } from '../store/audit.ts';
+import type { Audit, AuditEntry } from '../store/audit.ts';
 import type { Trust } from '../trust/trust.ts';
 import type { Api } from './context.ts';
 
@@ -20,8 +21,11 @@ declare module 'fastify' {
 
 /** Of refusals to one address, before they are no longer told in full. */
 const refusals: Rate = { perSecond: 1, burst: 30 };
-/** Of requests with one token. */
+/** Of requests with one token; an agent reports once a second, and polls. */
 const requests: Rate = { perSecond: 200, burst: 1000 };
+const agentsRequests: Rate = { perSecond: 10, burst: 100 };
+/** Of requests without a token to what is open to everybody, from one address. */
+const strangersRequests: Rate = { perSecond: 20, burst: 100 };
 /** Streams and long polls with one token. */
 const mostStreams = 64;
 /** Addresses and tokens that are counted; those that were quiet longest are forgotten. */
@@ -35,7 +39,8 @@ const mostBuckets = 10_000;
 export function guard(api: Api, trust: Trust | undefined): void {
   api.decorateRequest('caller');
   const refused = limiter(refusals);
-  const asked = limiter(requests);
+  const asked = { key: limiter(requests), agent: limiter(agentsRequests), nobody: limiter(strangersRequests) };
+  const told = quietly(trust?.refused);
   const streams = new Map<string, Set<FastifyReply>>();
   // What goes on for long ends with its token.
   const looking = setInterval(() => {
@@ -46,16 +51,19 @@ export function guard(api: Api, trust: Trust | undefined): void {
   api.addHook('onRequest', async (request, reply) => {
     const { caller, why } = callerOf(request, trust);
     request.caller = caller;
-    if (caller.kind === 'key' && !asked(caller.id)) throw tooMany('with this token');
+    const from = networkOf(request.ip);
+    if (caller.kind === 'key' && !asked[caller.role === 'agent' ? 'agent' : 'key'](caller.id))
+      throw tooMany('with this token');
+    if (caller.kind === 'nobody' && !asked.nobody(from)) throw tooMany('from this address');
     const { access, stream } = request.routeOptions.config;
     const wanted = access ?? (['GET', 'HEAD'].includes(request.method) ? 'view' : 'change');
     const refusal = refusalOf(caller, wanted, (request.params as { name?: string } | undefined)?.name);
     if (refusal !== undefined) {
-      if (!refused(request.ip)) throw tooMany('that are refused, from this address');
+      if (!refused(from)) throw tooMany('that are refused, from this address');
       const reason = caller.kind === 'nobody' ? why : refusal;
       const code = caller.kind === 'nobody' ? 'UNAUTHENTICATED' : 'FORBIDDEN';
       const { status } = catalogue[code];
-      trust?.audit.add({ ...actOf(request), status, reason });
+      told({ ...actOf(request), status, reason });
       if (caller.kind === 'nobody') reply.header('www-authenticate', 'Bearer');
       // Nobody reads what else it sends.
       reply.header('connection', 'close');
@@ -63,9 +71,35 @@ export function guard(api: Api, trust: Trust | undefined): void {
     }
     if (caller.kind === 'key' && stream) hold(streams, caller.id, reply);
   });
+
+  // A body may come long after the head: what was revoked meanwhile does nothing any more.
+  api.addHook('preHandler', async ({ caller }) => {
+    if (caller.kind === 'key' && !trust?.keys.isGood(caller.id))
+      throw new RequestError('UNAUTHENTICATED', 'this token was revoked, or has expired, just now');
+  });
+
+  api.addHook('onError', async (request, _, { code, message }) => {
+    if (code === 'AGENT_OTHER_MACHINE') told({ ...actOf(request), status: 409, reason: message });
+  });
 }
 
-/** Who did what from where, for the audit log. */
+/** Writes refusals down; one that comes again and again only now and then, and never so many that a disk is filled. */
+function quietly(refused: Audit | undefined): (entry: Omit<AuditEntry, 'time'>) => void {
+  const isNews = limiter({ perSecond: 1 / 600, burst: 1 });
+  const all = limiter({ perSecond: 2, burst: 200 });
+  return (entry) => {
+    const { who, from, what, status } = entry;
+    if (refused && isNews(JSON.stringify([who, from, what, status])) && all('')) refused.add(entry);
+  };
+}
+
+/** What stands for an address where many of them are one host's: the /64 of IPv6 (RFC 4291, 2.5.4). */
+function networkOf(ip: string | undefined): string {
+  if (ip === undefined || !isAddress(ip) || familyOf(ip) === 'ipv4') return ip ?? '';
+  return Buffer.from(toBytes(ip).slice(0, 8)).toString('hex');
+}
+
+/** Who did what from where, for the audit log. No token is in it, wherever it stood. */
 export function actOf({ caller, ip, method, url, raw }: FastifyRequest): Pick<AuditEntry, 'who' | 'from' | 'what'> {
   const who =
     caller.kind === 'key'
@@ -73,7 +107,9 @@ export function actOf({ caller, ip, method, url, raw }: FastifyRequest): Pick<Au
       : caller.kind === 'root'
         ? 'root'
         : caller.kind;
-  return { who, from: raw.socket.remoteAddress === undefined ? null : ip, what: `${method} ${url.split('?')[0]}` };
+  const path = url.split('?')[0]?.replace(/(dsr_[0-9a-f]{16})_[\w-]+/g, '$1_…') ?? '';
+  const from = raw.socket.remoteAddress === undefined ? null : ip;
+  return { who, from, what: `${method} ${path.slice(0, 200)}` };
 }
 
 /** Throws AGENT_OTHER_MACHINE when an agent's token comes from another machine than it was given to. */

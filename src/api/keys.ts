@@ -26,6 +26,12 @@ const joinBody = z.strictObject({ machineId: z.string().min(1).max(128) });
 const when = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
 const shown = ({ id, token, expires }: Made) => ({ id, token, expires: when(expires) });
 const made = z.object({ id: z.string(), token: z.string(), expires: z.string().nullable() });
+/** An agent counts from its own clock. */
+const agentsMade = made.extend({ expiresInSeconds: z.number().nullable() });
+const shownToAgent = (key: Made) => ({
+  ...shown(key),
+  expiresInSeconds: key.expires === null ? null : Math.round((key.expires - Date.now()) / 1000),
+});
 const params = z.object({ name: nameSchema });
 
 /** /v1/tokens, /v1/invitations, /v1/join, /v1/ca and /v1/audit: who may speak to the controller. */
@@ -126,7 +132,7 @@ export function keyRoutes(api: Api, context: ApiContext): void {
       if (!reach || url === undefined)
         throw new RequestError(
           'CONFLICT',
-          'no other host can reach this controller: it listens on loopback. Set "listen" in its config file to the director\'s own address, such as "192.0.2.10:7100", and start it again',
+          'no other host can reach this controller: it listens on loopback, or the interface has no address yet. Set "listen" in its config file to the director\'s own address, such as "192.0.2.10:7100", and start it again',
         );
       const key = await keys.invite(agent, expiresInSeconds * 1000);
       await audit.add({ ...actOf(request), status: 201, after: { id: key.id, agent, expires: when(key.expires) } });
@@ -142,7 +148,7 @@ export function keyRoutes(api: Api, context: ApiContext): void {
       schema: {
         summary: "Make an invitation into the agent's own token, for one machine",
         body: joinBody,
-        response: { 200: made.extend({ agent: z.string(), ca: z.string() }) },
+        response: { 200: agentsMade.extend({ agent: z.string(), ca: z.string() }) },
       },
     },
     async (request) => {
@@ -154,7 +160,7 @@ export function keyRoutes(api: Api, context: ApiContext): void {
       const known = context.agents.all().get(caller.name);
       if (known && known.report.machineId !== body.machineId) await context.agents.forget(caller.name);
       await audit.add({ ...actOf(request), status: 200, after: { id: key.id, agent: caller.name, ...body } });
-      return { ...shown(key), agent: caller.name, ca: context.reach.authority };
+      return { ...shownToAgent(key), agent: caller.name, ca: context.reach.authority };
     },
   );
 
@@ -166,7 +172,7 @@ export function keyRoutes(api: Api, context: ApiContext): void {
         summary: 'A new token for an agent in place of its present one',
         params,
         body: joinBody,
-        response: { 200: made },
+        response: { 200: agentsMade },
       },
     },
     async (request) => {
@@ -176,7 +182,7 @@ export function keyRoutes(api: Api, context: ApiContext): void {
       if (caller.kind !== 'key') throw new RequestError('FORBIDDEN', 'only an agent has a token to renew');
       const key = await keys.renew(caller.id);
       await audit.add({ ...actOf(request), status: 200, after: { id: key.id } });
-      return shown(key);
+      return shownToAgent(key);
     },
   );
 
@@ -201,6 +207,10 @@ export function keyRoutes(api: Api, context: ApiContext): void {
         }),
       },
     },
-    async ({ query }) => ({ entries: trust().audit.last(query.last) }),
+    async ({ query }) => {
+      const { audit, refused } = trust();
+      const both = [...audit.last(query.last), ...refused.last(query.last)];
+      return { entries: both.sort((a, b) => (a.time < b.time ? -1 : 1)).slice(-query.last || both.length) };
+    },
   );
 }

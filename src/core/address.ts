@@ -54,9 +54,6 @@ export function notUnicast(address: string): string | undefined {
   }
 }
 
-/** Whether it stands for all addresses of a host: 0.0.0.0 or ::. */
-export const isUnspecified = (address: string): boolean => ipaddr.parse(address).range() === 'unspecified';
-
 /** Whether `address` lies in the network `cidr` ("192.0.2.0/24"). False when the families differ. */
 export function inNetwork(address: string, cidr: string): boolean {
   const [network, prefix] = ipaddr.parseCIDR(cidr);

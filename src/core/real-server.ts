@@ -57,11 +57,23 @@ export function desiredRealServer(
       }
     if (reason || card === undefined) continue;
     for (const prober of wanted.probers)
-      if (familyOf(prober) === familyOf(vip) && !isOnNetworkOf(card, prober, host))
+      if (
+        familyOf(prober) === familyOf(vip) &&
+        isProbers(prober) &&
+        !host.reserved.has(prober) &&
+        !isOnNetworkOf(card, prober, host)
+      )
         desired.routes.set(routeKey({ address: prober, interface: card }), { address: prober, interface: card });
   }
   return { desired, refused };
 }
+
+/**
+ * Whether an address is one of those that probers have of themselves (prober-address.ts). No other gets a route here: a
+ * director that has turned evil could draw to itself what this host sends elsewhere.
+ */
+const isProbers = (address: string): boolean =>
+  inNetwork(address, 'fd00::/8') || (inNetwork(address, '169.254.0.0/16') && !inNetwork(address, '169.254.169.0/24'));
 
 /** Whether the host reaches an address directly by that interface, by a route to its network. */
 function isOnNetworkOf(interfaceName: string, address: string, { routes }: HostFacts): boolean {

@@ -38,7 +38,7 @@ export const openTlsKeys = (dir: string): Document<TlsKeys> =>
 export const adminTokenFile = (dir: string): string => join(dir, 'admin-token');
 
 /**
- * DIR/keys.json. When there is no administrator's key, one is made and its token written to DIR/admin-token, which only
+ * DIR/keys.json. When there is no administrator's key that is good, one is made and its token written to DIR/admin-token, which only
  * root may read.
  */
 export async function openKeys(dir: string, failed: (error: Error) => void): Promise<KeyBook> {
@@ -49,7 +49,7 @@ export async function openKeys(dir: string, failed: (error: Error) => void): Pro
     initial: { keys: {} },
   });
   const book = createKeyBook(document, failed);
-  if (!Object.values(book.all()).some(({ role }) => role === 'admin')) {
+  if (!Object.entries(book.all()).some(([id, { role }]) => role === 'admin' && book.isGood(id))) {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     // The file first: a crash in between leaves a token that is good for nothing, and the next start makes another.
     await book.make('admin', 'first administrator', null, (token) =>

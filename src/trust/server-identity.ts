@@ -1,5 +1,5 @@
 import { hostname, networkInterfaces } from 'node:os';
-import { isUnspecified } from '../core/address.ts';
+import { notUnicast } from '../core/address.ts';
 import type { Document } from '../store/document.ts';
 import { type Identity, isGood, makeAuthority, makeServer } from './certificates.ts';
 import type { TlsKeys } from './open.ts';
@@ -17,25 +17,33 @@ export interface ServerIdentity {
   refresh(): Promise<boolean>;
 }
 
-/** Opens it, and makes authority and certificate where there are none. @param names what clients may call this host, now */
+/**
+ * Opens it, and makes authority and certificate where there are none.
+ *
+ * @param names what clients may call this host, now
+ * @param unsaved told when a new certificate could not be written: it is used all the same
+ */
 export async function openServerIdentity(
   document: Document<TlsKeys>,
   names: () => string[],
+  unsaved: (error: Error) => void,
   now = Date.now,
 ): Promise<ServerIdentity> {
-  const authority = document.get().authority ?? (await makeAuthority(hostname(), now()));
+  const authority = document.get().authority ?? (await makeAuthority(hostname()));
   if (!document.get().authority) await document.change((keys) => ({ ...keys, authority, server: null }));
+  let server = document.get().server;
   const refresh = async () => {
-    const { server } = document.get();
-    if (server && isGood(server, authority, names(), now())) return false;
-    const made = await makeServer(authority, names(), now());
-    await document.change((keys) => ({ ...keys, server: made }));
+    const wanted = names();
+    if (server && isGood(server, authority, wanted, now())) return false;
+    const made = await makeServer(authority, wanted, now());
+    server = made;
+    await document.change((keys) => ({ ...keys, server: made })).catch(unsaved);
     return true;
   };
   await refresh();
   return {
     current: () => {
-      const { certificate, key } = document.get().server as Identity;
+      const { certificate, key } = server as Identity;
       return { cert: `${certificate}\n${authority.certificate}`, key };
     },
     authority: authority.certificate,
@@ -45,16 +53,16 @@ export async function openServerIdentity(
 }
 
 /**
- * What clients may call this host: the address it listens on, or all that it has, and its names. Link-local addresses
- * of IPv6 are left out: no URL has them.
+ * What clients may call this host: the address it listens on, or all that it has but VIPs (which are host addresses:
+ * /32, /128), and its names. Link-local addresses of IPv6 are left out: no URL has them.
  *
  * @param host address to listen on
  */
 export function namesOfHost(host: string, further: readonly string[]): string[] {
   const own = Object.values(networkInterfaces())
     .flatMap((list) => list ?? [])
-    .map(({ address }) => address)
-    .filter((address) => !/^fe[89ab]/i.test(address));
-  const addresses = isUnspecified(host) ? own : [host];
+    .filter(({ address, cidr }) => !/^fe[89ab]/i.test(address) && !/\/(32|128)$/.test(cidr ?? ''))
+    .map(({ address }) => address);
+  const addresses = notUnicast(host) === 'an unspecified address' ? own : [host];
   return [...new Set([...addresses, '127.0.0.1', '::1', 'localhost', hostname(), ...further])];
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
-import { isUnspecified, notUnicast, withPort } from '../core/address.ts';
+import { notUnicast, withPort } from '../core/address.ts';
 import { type Audit, openAudit } from '../store/audit.ts';
 import type { KeyBook } from './key-book.ts';
 import { openKeys, openTlsKeys } from './open.ts';
@@ -9,7 +9,10 @@ import { namesOfHost, openServerIdentity, type ServerIdentity } from './server-i
 /** How the controller knows who speaks to it. */
 export interface Trust {
   keys: KeyBook;
+  /** Who changed what. */
   audit: Audit;
+  /** Who was refused: apart, so that no stranger pushes out what was changed. */
+  refused: Audit;
   /** Whether this connection came over the socket that only root may open. */
   isRoots(socket: Socket): boolean;
 }
@@ -54,18 +57,24 @@ export async function openTrust({
   log,
 }: TrustOptions): Promise<OpenTrust> {
   const roots = new WeakSet<Socket>();
+  const failed = (error: Error) => log.error({ err: error }, 'the audit log cannot be written');
   const trust: Trust = {
     keys: await openKeys(stateDir, (error) => log.error({ err: error }, 'a change of the tokens could not be saved')),
-    audit: openAudit({
-      path: join(stateDir, 'audit.log'),
-      failed: (error) => log.error({ err: error }, 'the audit log cannot be written'),
-    }),
+    audit: openAudit({ path: join(stateDir, 'audit.log'), failed }),
+    refused: openAudit({ path: join(stateDir, 'refused.log'), failed }),
     isRoots: (socket) => roots.has(socket),
   };
   const came = (socket: Socket) => void roots.add(socket);
   if (notUnicast(host) === 'a loopback address') return { trust, came, identity: undefined, reach: undefined };
-  const identity = await openServerIdentity(openTlsKeys(stateDir), () => namesOfHost(host, tlsNames));
-  const urls = () => (isUnspecified(host) ? ownAddresses() : [host]).map((of) => `https://${withPort(of, port)}`);
+  const identity = await openServerIdentity(
+    openTlsKeys(stateDir),
+    () => namesOfHost(host, tlsNames),
+    (error) => log.error({ err: error }, 'a new certificate is used, and could not be saved'),
+  );
+  const urls = () =>
+    (notUnicast(host) === 'an unspecified address' ? ownAddresses() : [host]).map(
+      (of) => `https://${withPort(of, port)}`,
+    );
   const { authority, fingerprint } = identity;
   return { trust, came, identity, reach: { urls, authority, fingerprint } };
 }

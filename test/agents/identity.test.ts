@@ -1,8 +1,8 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { controllerAddresses, machineId, refuseOnDirector } from '../../agents/identity.ts';
+import { controllerAddresses, machineId, nameServers, refuseOnDirector } from '../../agents/identity.ts';
 import { folder } from '../api/site.ts';
 
 t.test('the address of a controller is read from its URL or looked up; none while its name is not known', async (t) => {
@@ -35,4 +35,11 @@ t.test('the machine id is that of the machine, or one that is made once and kept
     t.equal(statSync(join(dir, 'machine-id')).mode & 0o777, 0o600);
     t.not(machineId(join(folder(t), 'other')), id);
   }
+});
+
+t.test('the name servers behind systemd-resolved count too', async (t) => {
+  const file = join(folder(t), 'resolv.conf');
+  writeFileSync(file, '# of DHCP\nnameserver 192.0.2.53\nnameserver 2001:DB8::53%eth0\nsearch example.com\n');
+  t.strictSame(nameServers(file).slice(-2), ['192.0.2.53', '2001:db8::53']);
+  t.ok(nameServers('/nonexistent').length >= 0);
 });

@@ -34,9 +34,10 @@ export async function startTrusted(t: Test, options: ControllerOptions = {}): Pr
   const trust: Trust = {
     keys,
     audit: openAudit({ path: join(dir, 'audit.log'), failed: fail }),
+    refused: openAudit({ path: join(dir, 'refused.log'), failed: fail }),
     isRoots: (socket) => roots.has(socket),
   };
-  t.teardown(() => trust.audit.stop());
+  t.teardown(() => Promise.all([trust.audit.stop(), trust.refused.stop()]));
   const controller = await startController(t, { reach, ...options, dir, trust });
   const agent = async (name: string) =>
     (await keys.redeem((await keys.invite(name, 60_000)).id, `machine-of-${name}`)).token;

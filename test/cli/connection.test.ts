@@ -41,7 +41,7 @@ t.test('over HTTPS the fingerprint or the file of the authority is all that coun
 
 t.test('an authority that is another gets no token, whatever it shows', async (t) => {
   const c = await startSecureSite(t);
-  const other = await makeAuthority('director', Date.now());
+  const other = await makeAuthority('director');
   const forged = await makeServer(other, ['127.0.0.1'], Date.now());
   for (const [name, served, words] of [
     [

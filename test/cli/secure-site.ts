@@ -37,7 +37,7 @@ export interface SecureSite extends Controller, Served {
 }
 
 export async function startSecureSite(t: Test): Promise<SecureSite> {
-  const authority = await makeAuthority('director', Date.now());
+  const authority = await makeAuthority('director');
   const sha256 = sha256Of(authority.certificate);
   const dir = folder(t);
   const roots = new WeakSet<Socket>();
@@ -46,7 +46,7 @@ export async function startSecureSite(t: Test): Promise<SecureSite> {
   t.teardown(() => audit.stop());
   const c = await startController(t, {
     dir,
-    trust: { keys, audit, isRoots: (socket) => roots.has(socket) },
+    trust: { keys, audit, refused: audit, isRoots: (socket) => roots.has(socket) },
     reach: {
       urls: () => ['https://192.0.2.10:7100', 'https://[2001:db8::10]:7100'],
       authority: authority.certificate,

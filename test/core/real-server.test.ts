@@ -338,6 +338,28 @@ t.test('the interface is the configured one, or the one that carries the real se
 });
 
 t.test(
+  'only addresses that probers have of themselves get a route, none that this host needs for something else',
+  async (t) => {
+    const host = createHost({ reserved: new Map([['169.254.7.7', 'DNS server']]) });
+    const evil = [
+      '9.9.9.9',
+      '192.0.2.254',
+      '198.51.100.1',
+      '169.254.169.254',
+      '169.254.7.7',
+      '2001:db8:5::1',
+      'fe80::1',
+    ];
+    const { desired } = desiredRealServer(
+      { ...wants(vip, vip6), probers: [...evil, ...probers] },
+      factsOf(host),
+      new Map(),
+    );
+    t.strictSame([...desired.routes.keys()], ['169.254.1.9 dev eth0', 'fd00::9 dev eth0']);
+  },
+);
+
+t.test(
   'a host answers the prober by its own interface, and has a route for that where no network has one',
   async (t) => {
     const host = createHost();

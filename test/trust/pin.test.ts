@@ -26,7 +26,7 @@ async function serve(t: Test, authority: Identity, names = ['127.0.0.1', '::1'],
 }
 
 t.test('the authority of the fingerprint is answered, and nothing is sent', async (t) => {
-  const authority = await makeAuthority('director', Date.now());
+  const authority = await makeAuthority('director');
   const sha256 = sha256Of(authority.certificate);
   for (const host of ['127.0.0.1', '::1']) {
     const { url, heard } = await serve(t, authority, undefined, host);
@@ -38,7 +38,7 @@ t.test('the authority of the fingerprint is answered, and nothing is sent', asyn
 });
 
 t.test('another authority is refused, with both fingerprints', async (t) => {
-  const [authority, other] = await Promise.all([1, 2].map(() => makeAuthority('director', Date.now())));
+  const [authority, other] = await Promise.all([1, 2].map(() => makeAuthority('director')));
   if (!authority || !other) throw new Error('no authority');
   const { url, heard } = await serve(t, other);
   const told = sha256Of(authority.certificate);

@@ -7,6 +7,9 @@ import { sha256Of } from '../../src/trust/pin.ts';
 import { namesOfHost, openServerIdentity } from '../../src/trust/server-identity.ts';
 import { folder } from '../api/site.ts';
 
+const fail = (error: Error) => {
+  throw error;
+};
 const day = 86_400_000;
 const start = Date.parse('2026-01-01T00:00:00Z');
 const leafOf = ({ cert }: { cert: string }) => new X509Certificate(cert);
@@ -17,6 +20,7 @@ t.test('authority and certificate are made once; the rules of X.509 hold for the
     openServerIdentity(
       openTlsKeys(dir),
       () => ['192.0.2.10', 'fd00::1', 'director'],
+      fail,
       () => start,
     );
   const identity = await open();
@@ -39,6 +43,7 @@ t.test('a certificate is made anew in time, and when a name is new; the authorit
   const identity = await openServerIdentity(
     openTlsKeys(folder(t)),
     () => names,
+    fail,
     () => now,
   );
   const first = leafOf(identity.current());
@@ -59,7 +64,7 @@ t.test('a certificate is made anew in time, and when a name is new; the authorit
 });
 
 t.test('a certificate of another authority is not good', async (t) => {
-  const [mine, other] = [await makeAuthority('a', start), await makeAuthority('b', start)];
+  const [mine, other] = [await makeAuthority('a'), await makeAuthority('b')];
   const server = await makeServer(other, ['x'], start);
   t.ok(isGood(server, other, ['x'], start));
   t.notOk(isGood(server, mine, ['x'], start));
@@ -75,4 +80,37 @@ t.test('the names are the address that is listened on, or all that the host has'
   const all = namesOfHost('0.0.0.0', []);
   for (const { address } of own) t.equal(all.includes(address), !address.startsWith('fe80'), address);
   t.ok(all.includes('localhost'));
+});
+
+t.test('a full disk does not keep the controller from showing itself', async (t) => {
+  const dir = folder(t);
+  const told: string[] = [];
+  const names = ['192.0.2.10'];
+  const document = openTlsKeys(dir);
+  const open = () =>
+    openServerIdentity(
+      document,
+      () => names,
+      ({ message }) => told.push(message),
+      () => start,
+    );
+  await open();
+  names.push('192.0.2.11');
+  const full = { ...document, change: () => Promise.reject(new Error('no room')) };
+  const identity = await openServerIdentity(
+    full,
+    () => names,
+    ({ message }) => told.push(message),
+    () => start,
+  );
+  t.ok(leafOf(identity.current()).checkIP('192.0.2.11'));
+  t.strictSame(told, ['no room']);
+});
+
+t.test('thousands of names are compared in no time', async (t) => {
+  const authority = await makeAuthority('a');
+  const names = Array.from({ length: 4000 }, (_, i) => `2001:db8::${i.toString(16)}`);
+  const server = await makeServer(authority, names, start);
+  t.ok(isGood(server, authority, names, start));
+  t.notOk(isGood(server, authority, [...names, '2001:db8:1::'], start));
 });

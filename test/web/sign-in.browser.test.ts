@@ -17,7 +17,7 @@ async function startLocked(t: Test) {
   const audit = openAudit({ path: join(dir, 'audit.log'), failed });
   const admin = await keys.make('admin', 'operator', null);
   const viewer = await keys.make('viewer', 'wall', null);
-  const trust = { keys, audit, isRoots: () => false };
+  const trust = { keys, audit, refused: audit, isRoots: () => false };
   t.teardown(() => audit.stop());
   const site = await startSite(t, 2, { dir, trust }, { authorization: `Bearer ${admin.token}` });
   return { ...site, keys, audit, admin, viewer };

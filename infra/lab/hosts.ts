@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, readlink, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { type Host, makeHost, removeHosts, startProgram, type Wiring } from './host.ts';
+import type { Measured } from './traffic.ts';
 import { waitFor } from './wait.ts';
 
 export interface LabOptions {
@@ -25,17 +26,13 @@ export interface Counters {
   tx: number;
 }
 
-export interface Lab {
+export interface Lab extends Measured {
   client: Host;
   router: Host;
   director: Host;
   realServers: Host[];
   /** All of them by name. */
   hosts: Record<string, Host>;
-  /** Of every host's card, by the host's name. */
-  counters: () => Promise<Record<string, Counters>>;
-  /** Gives the cards of the director and the real servers another speed. */
-  setSpeed: (mbit: number) => Promise<void>;
   /** Ends every process in the hosts and removes them. */
   close: () => Promise<void>;
 }
@@ -45,19 +42,13 @@ export const vip6 = '2001:db8:2::100';
 
 /** Makes the hosts and joins them; they can reach each other when this returns. */
 export async function makeLab(options: LabOptions = {}): Promise<Lab> {
-  const { realServers = 3, extraHosts = [], prefix = '' } = options;
+  const { realServers = 3, prefix = '' } = options;
   const root = `/run/dsr-lab/${prefix || 'lab'}`;
   const cables = `${prefix}switch`;
   await mkdir('/run/netns', { recursive: true });
   await execa('ip', ['netns', 'add', cables]);
   await execa('ip', ['netns', 'exec', cables, 'sysctl', '--quiet', '--write', 'net.ipv6.conf.default.disable_ipv6=1']);
-  const wirings = [
-    router(root, prefix),
-    client(root, prefix),
-    onLan(root, options, 'director', 10),
-    ...Array.from({ length: realServers }, (_, i) => onLan(root, options, `rs${i + 1}`, 11 + i)),
-    ...extraHosts.map((name, i) => onLan(root, options, name, 200 + i)),
-  ];
+  const wirings = wiringsOf(root, options);
   const hosts: Record<string, Host> = {};
   for (const wiring of wirings) hosts[wiring.name] = await makeHost(wiring);
   const ports = wirings.filter((wiring) => wiring.peerNetns === cables);
@@ -92,6 +83,21 @@ export async function makeLab(options: LabOptions = {}): Promise<Lab> {
       await rm(root, { recursive: true });
     },
   };
+}
+
+/** Names and addresses of the hosts, without making them. */
+export const addressesOf = (options: LabOptions = {}): Pick<Host, 'name' | 'ip' | 'mac'>[] =>
+  wiringsOf('', options).map(({ name, ip, mac }) => ({ name, ip, mac }));
+
+function wiringsOf(root: string, options: LabOptions): Wiring[] {
+  const { realServers = 3, extraHosts = [], prefix = '' } = options;
+  return [
+    router(root, prefix),
+    client(root, prefix),
+    onLan(root, options, 'director', 10),
+    ...Array.from({ length: realServers }, (_, i) => onLan(root, options, `rs${i + 1}`, 11 + i)),
+    ...extraHosts.map((name, i) => onLan(root, options, name, 200 + i)),
+  ];
 }
 
 function onLan(root: string, { prefix = '', mbit = 100, burst }: LabOptions, name: string, number: number): Wiring {

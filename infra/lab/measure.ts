@@ -1,13 +1,13 @@
 // The lab's measurement: the same images directly and through HAProxy, and PHP, judged against the goals.
-import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Event, Goal, Result, Settings, Traffic } from './events.ts';
-import { type Lab, vip } from './hosts.ts';
+import { vip } from './hosts.ts';
 import { ports } from './parts.ts';
-import { drive, startFetcher, watchIdle } from './traffic.ts';
+import { drive, type Fetcher, type Measured, startFetcher, watchIdle } from './traffic.ts';
 import { waitFor } from './wait.ts';
 
 type Tell = (event: Event) => void;
+type Measuring = Pick<Settings, 'realServers' | 'mbit' | 'seconds'>;
 
 export const images = { count: 4, bytes: 200_000 };
 
@@ -19,9 +19,22 @@ const slowMbit = 30;
  * Measures; again where the processor, and not the cards, has been the limit, at last with cards that even a slow or
  * busy machine can fill: the ratio does not depend on their speed.
  */
-export async function measure(lab: Lab, settings: Settings, tell: Tell): Promise<Result> {
-  const fetcher = startFetcher(lab.client);
-  await calm();
+export async function measure(lab: Measured, settings: Measuring, tell: Tell): Promise<Result> {
+  const fetcher = startFetcher(lab);
+  try {
+    await calm();
+    return await measureUntilCardsLimit(lab, settings, fetcher, tell);
+  } finally {
+    fetcher.end();
+  }
+}
+
+async function measureUntilCardsLimit(
+  lab: Measured,
+  settings: Measuring,
+  fetcher: Fetcher,
+  tell: Tell,
+): Promise<Result> {
   let { mbit } = settings;
   for (let attempt = 1; ; attempt++) {
     const result = await measureOnce(lab, { ...settings, mbit }, fetcher, tell);
@@ -38,7 +51,7 @@ export async function measure(lab: Lab, settings: Settings, tell: Tell): Promise
   }
 }
 
-async function measureOnce(lab: Lab, settings: Settings, fetcher: ChildProcess, tell: Tell): Promise<Result> {
+async function measureOnce(lab: Measured, settings: Measuring, fetcher: Fetcher, tell: Tell): Promise<Result> {
   const { mbit, realServers, seconds } = settings;
   const step = (title: string, means: string): void => tell({ type: 'step', title, means });
   const load = { path: '/images/%d.jpg', count: images.count, connections: Math.max(24, 8 * realServers), seconds };
@@ -75,7 +88,7 @@ async function calm(): Promise<void> {
 
 function judge(
   { direct, php, ratio, directorShare }: Omit<Result, 'goals' | 'haproxy' | 'mbit' | 'realServers'>,
-  lab: Lab,
+  lab: Measured,
 ): Goal[] {
   const wanted = 0.95 * lab.realServers.length;
   const share = (part: number): string => `${(part * 100).toFixed(2)} %`;

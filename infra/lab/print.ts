@@ -81,7 +81,9 @@ function resultLines(result: Result, style: Paint): string[] {
       (line, i) => `${goals[i]?.met ? style('green', '  ✓') : style('red', '  ✗')}${line.slice(1)}`,
     ),
     ...(limited
-      ? ['    The processor was busy, so the cards may not have been the limit: --mbit 10 asks less of it.']
+      ? [
+          '    The processor was busy, so the cards may not have been the limit: slower ones (10 Mbit/s, say) ask less of it.',
+        ]
       : []),
     '',
   ];

@@ -6,6 +6,7 @@ import type { Program } from './host.ts';
 import { type Lab, makeLab, vip } from './hosts.ts';
 import { images, measure } from './measure.ts';
 import { ports, startAgent, startApiBridge, startController, startHaproxy, startImages, startPhp } from './parts.ts';
+import { poolOf, withWeight } from './pool.ts';
 import { waitFor } from './wait.ts';
 
 const settings = JSON.parse(process.argv[2] ?? '') as Settings;
@@ -78,14 +79,7 @@ async function makePool({ director, realServers }: Lab, explain: () => Promise<s
     'Make the pool',
     `one request: port 80 of ${vip} goes to the real servers, port 8080 stays on the director for PHP`,
   );
-  const pool = {
-    vip,
-    ports: {
-      '80/tcp': { policy: 'real-servers', scheduler: 'wlc' },
-      '8080/tcp': { policy: 'director' },
-    },
-    realServers: Object.fromEntries(realServers.map(({ name, ip }) => [name, { address: ip }])),
-  };
+  const pool = poolOf(realServers);
   const url = `/v1/pools/web?waitMs=5000`;
   tell({ type: 'note', lines: curlLines(`http://${director.ip}:${ports.controller}${url}`, pool) });
   const response = await fetch(api + url, {
@@ -98,8 +92,7 @@ async function makePool({ director, realServers }: Lab, explain: () => Promise<s
   const table = await waitFor(
     async () => {
       const { stdout } = await director.exec(['ipvsadm', '-Ln']);
-      const weights = [...stdout.matchAll(/-> (\S+):80 +Route +(\d+) /g)];
-      return weights.filter(([, , weight]) => Number(weight) > 0).length === realServers.length ? stdout : '';
+      return withWeight(stdout).length === realServers.length ? stdout : '';
     },
     {
       what: 'every real server to get its weight in IPVS',

@@ -1,31 +1,68 @@
 // Drives real client traffic through the router and measures it where it matters: at the client, on every card, and
 // in the frames that the router receives.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { execa } from 'execa';
 import type { Card, Event, Traffic } from './events.ts';
 import type { Load, Tally } from './fetch.ts';
 import type { Host } from './host.ts';
-import type { Counters, Lab } from './hosts.ts';
+import type { Counters } from './hosts.ts';
 
-/** Starts the client's program (fetch.ts) in a host; it waits for loads. */
-export function startFetcher(host: Host): ChildProcess {
-  const [file = '', ...rest] = host.enter([process.execPath, '--import', 'tsx', join(import.meta.dirname, 'fetch.ts')]);
-  return spawn(file, rest, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+export type MeasuredHost = Pick<Host, 'name' | 'ip' | 'mac' | 'enter'>;
+
+/** What is measured: the lab's hosts, or machines that are reached in another way. */
+export interface Measured {
+  client: MeasuredHost;
+  router: MeasuredHost;
+  director: MeasuredHost;
+  realServers: MeasuredHost[];
+  hosts: Record<string, MeasuredHost>;
+  /** Of every host's card, by the host's name. */
+  counters: () => Promise<Record<string, Counters>>;
+  /** Gives the cards of the director and the real servers another speed. */
+  setSpeed: (mbit: number) => Promise<void>;
+  /** What runs fetch.ts on the client; default: this folder's own. */
+  fetchCommand?: string[];
+  /** The router's card on the LAN; default eth0. */
+  lanCard?: string;
 }
+
+/** The client's program (fetch.ts), which waits for loads. */
+export interface Fetcher {
+  ask: (load: Load) => void;
+  /** What it says next. */
+  said: () => Promise<unknown>;
+  end: () => void;
+}
+
+export function startFetcher({ client, fetchCommand = ourFetch }: Measured): Fetcher {
+  const [file = '', ...rest] = client.enter(fetchCommand);
+  const child = spawn(file, rest, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    ask: (load) => child.stdin.write(`${JSON.stringify(load)}\n`),
+    said: async () => {
+      const { value, done } = await lines.next();
+      if (done) throw new Error("the client's program has ended");
+      return JSON.parse(value);
+    },
+    end: () => child.stdin.end(),
+  };
+}
+
+const ourFetch = [process.execPath, '--import', 'tsx', join(import.meta.dirname, 'fetch.ts')];
 
 /** Has the load fetched, telling the progress each second. */
 export async function drive(
-  lab: Lab,
-  fetcher: ChildProcess,
+  lab: Measured,
+  { ask, said }: Fetcher,
   load: Load,
   tell: (event: Event) => void,
 ): Promise<Traffic> {
-  const ended = once(fetcher, 'exit').then(() => Promise.reject(new Error("the client's program has ended")));
-  const said = async (): Promise<unknown> => (await Promise.race([once(fetcher, 'message'), ended]))[0];
   const capture = captureReplies(lab, load);
-  fetcher.send(load);
+  ask(load);
   await said(); // it measures from now on
   const before = await lab.counters();
   const idle = await watchIdle();
@@ -57,7 +94,7 @@ export async function watchIdle(): Promise<() => Promise<number>> {
   };
 }
 
-function tellProgress(lab: Lab, seconds: number, start: Record<string, Counters>, tell: (event: Event) => void) {
+function tellProgress(lab: Measured, seconds: number, start: Record<string, Counters>, tell: (event: Event) => void) {
   let last = start;
   let second = 0;
   const look = async (): Promise<void> => {
@@ -73,16 +110,22 @@ function tellProgress(lab: Lab, seconds: number, start: Record<string, Counters>
   return () => clearInterval(timer);
 }
 
-/** Captures some of the replies' frames on the router, and tells the hosts whose cards sent them, by source MAC. */
-function captureReplies(lab: Lab, { origin }: Load): { stop: () => Promise<Record<string, number>> } {
+/**
+ * Captures some of the replies' frames on the router, and tells the hosts whose cards sent them, by source MAC. It ends
+ * with its standard input: over ssh a signal would not reach it.
+ */
+function captureReplies(lab: Measured, { origin }: Load): { stop: () => Promise<Record<string, number>> } {
   const { hostname, port } = new URL(origin);
   const sources = Math.max(3, lab.realServers.length);
   const filter = `src host ${hostname} and tcp src port ${port || 80} and greater 100`;
-  const tcpdump = lab.router.exec(['tcpdump', '-lenn', '-i', 'eth0', '-c', String(100 * sources), filter], {
-    reject: false,
-  });
+  const dump = `tcpdump -lenn -i ${lab.lanCard ?? 'eth0'} -c ${100 * sources} '${filter}' </dev/null &
+cat >/dev/null
+kill $! 2>/dev/null
+wait`;
+  const [file = '', ...rest] = lab.router.enter(['sh', '-c', dump]);
+  const tcpdump = execa(file, rest, { reject: false, stdin: 'pipe' });
   const stop = async (): Promise<Record<string, number>> => {
-    tcpdump.kill('SIGINT');
+    tcpdump.stdin.end();
     const { stdout } = await tcpdump;
     const names = new Map(Object.values(lab.hosts).map((host) => [host.mac, host.name]));
     const frames: Record<string, number> = {};

@@ -51,6 +51,7 @@ async function main(): Promise<void> {
   const credentials = openCredentials({
     stateDir: settings.stateDir,
     token: settings.token,
+    isSecure: settings.controller.startsWith('https:'),
     failed: (error) => log.error({ reason: error.message }, 'without a token the controller lets nobody in'),
   });
   const controller = connectController(settings.controller, settings.name, credentials);

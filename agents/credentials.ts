@@ -15,13 +15,22 @@ export interface CredentialsOptions {
   stateDir: string;
   /** Of the settings, which goes before that of `dsr-agent join`. */
   token: string | undefined;
+  /** Whether the controller is spoken to by HTTPS: what `dsr-agent join` was given goes nowhere else. */
+  isSecure: boolean;
   /** Told why what `dsr-agent join` wrote cannot be used; this host is looked after all the same. */
   failed(error: Error): void;
   now?: () => number;
 }
 
-export function openCredentials({ stateDir, token, failed, now = Date.now }: CredentialsOptions): Credentials {
+export function openCredentials({
+  stateDir,
+  token,
+  isSecure,
+  failed,
+  now = Date.now,
+}: CredentialsOptions): Credentials {
   const read = (): Pass | undefined => {
+    if (!isSecure) return undefined;
     try {
       return readPass(stateDir);
     } catch (error) {

@@ -13,7 +13,7 @@ const made = (token: string, lifeMs: number | null) => ({
 const open = (stateDir: string, token?: string, now?: () => number) => {
   const told: string[] = [];
   const failed = ({ message }: Error) => void told.push(message);
-  return { ...openCredentials({ stateDir, token, failed, ...(now && { now }) }), told };
+  return { ...openCredentials({ stateDir, token, isSecure: true, failed, ...(now && { now }) }), told };
 };
 
 t.test('what joining gave is kept for root alone, and found again', async (t) => {
@@ -56,6 +56,13 @@ t.test('when its token is refused, it takes the one that another join gave meanw
   const damaged = open(dir);
   t.strictSame(damaged.current(), { token: undefined, ca: undefined });
   t.match(damaged.told, [/is damaged. Invite this agent again/]);
+});
+
+t.test('what joining gave is not sent in the clear', async (t) => {
+  const dir = folder(t);
+  await keepPass(dir, made('a', null), 'PEM', 0);
+  const credentials = openCredentials({ stateDir: dir, token: undefined, isSecure: false, failed: () => {} });
+  t.strictSame(credentials.current(), { token: undefined, ca: undefined });
 });
 
 t.test('a token of the settings goes first, and is never renewed', async (t) => {

@@ -54,9 +54,11 @@ export function addTokens(program: Command, act: Act): void {
   token
     .command('revoke')
     .description('make a token good for nothing, at once')
-    .argument('<token>', 'its id, as in the list')
+    .argument('<token>', 'its id, as in the list; or the whole token')
     .action(
-      act(async ({ client, show }, [id = '']) => {
+      act(async ({ client, show }, [given = '']) => {
+        // Of a whole token the secret stays here.
+        const id = /^dsr_([0-9a-f]{16})_/.exec(given)?.[1] ?? given;
         const { raw } = await client.call('DELETE', `v1/tokens/${encodeURIComponent(id)}`, z.unknown());
         show(raw, () => [`${id} is revoked`]);
         return 0;

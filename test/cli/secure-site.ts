@@ -43,10 +43,11 @@ export async function startSecureSite(t: Test): Promise<SecureSite> {
   const roots = new WeakSet<Socket>();
   const keys = await openKeys(dir, (error) => t.fail(error.message));
   const audit = openAudit({ path: join(dir, 'audit.log'), failed: (error) => t.fail(error.message) });
-  t.teardown(() => audit.stop());
+  const refused = openAudit({ path: join(dir, 'refused.log'), failed: (error) => t.fail(error.message) });
+  t.teardown(() => Promise.all([audit.stop(), refused.stop()]));
   const c = await startController(t, {
     dir,
-    trust: { keys, audit, refused: audit, isRoots: (socket) => roots.has(socket) },
+    trust: { keys, audit, refused, isRoots: (socket) => roots.has(socket) },
     reach: {
       urls: () => ['https://192.0.2.10:7100', 'https://[2001:db8::10]:7100'],
       authority: authority.certificate,

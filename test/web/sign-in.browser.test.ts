@@ -15,10 +15,11 @@ async function startLocked(t: Test) {
   const failed = (error: Error) => t.fail(error.message);
   const keys = await openKeys(dir, failed);
   const audit = openAudit({ path: join(dir, 'audit.log'), failed });
+  const refused = openAudit({ path: join(dir, 'refused.log'), failed });
   const admin = await keys.make('admin', 'operator', null);
   const viewer = await keys.make('viewer', 'wall', null);
-  const trust = { keys, audit, refused: audit, isRoots: () => false };
-  t.teardown(() => audit.stop());
+  const trust = { keys, audit, refused, isRoots: () => false };
+  t.teardown(() => Promise.all([audit.stop(), refused.stop()]));
   const site = await startSite(t, 2, { dir, trust }, { authorization: `Bearer ${admin.token}` });
   return { ...site, keys, audit, admin, viewer };
 }

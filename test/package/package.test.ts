@@ -154,7 +154,8 @@ const site = `
   echo '{"controller":"http://192.0.2.10:7100","insecure":true}' >/etc/dsr/agent.json`;
 const waitFor = (condition: string) =>
   `for i in $(seq 200); do ${condition} && break; sleep 0.1; done; ${condition} || { echo '${condition.replaceAll("'", '')}'; journalctl -u dsr-agent | tail -20; exit 1; }`;
-const hasVip = `ip -o addr show dev lo | grep -q ${vip}`;
+// No pipe: grep may end before ip has written, and pipefail takes that for a failure.
+const hasVip = `[[ $(ip -o addr show dev lo) == *${vip}* ]]`;
 
 async function boot(t: Parameters<typeof bootMachine>[0]) {
   const machine = await bootMachine(t);

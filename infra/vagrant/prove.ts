@@ -51,7 +51,7 @@ async function makePool({ director, client, realServers }: Machines, tell: Tell)
   await waitFor(() => serves({ director, client, realServers }), {
     what: 'the pool to serve',
     timeoutMs: 120_000,
-    everyMs: 1000,
+    everyMs: 5000,
     explain: () => client.run('dsrctl status web; dsrctl doctor || true'),
   });
   tell({ type: 'note', lines: [await director.run('sudo ipvsadm -Ln')] });

@@ -22,7 +22,7 @@ export interface Return {
 export async function rebootEach(machines: Machines, names: string[], tell: (line: string) => void): Promise<Return[]> {
   const returns: Return[] = [];
   for (const name of names) {
-    await waitFor(() => serves(machines), { what: 'the pool to serve', timeoutMs: 60_000, everyMs: 1000 });
+    await waitFor(() => serves(machines), { what: 'the pool to serve', timeoutMs: 60_000, everyMs: 5000 });
     const back = await reboot(machines, machines.hosts[name] as Machine);
     const { booted, served, requests } = back;
     const meanwhile = requests ? `; of ${requests.all} requests meanwhile ${requests.failed} failed` : '';
@@ -43,7 +43,7 @@ async function reboot(machines: Machines, { name, run }: Machine): Promise<Retur
   await waitFor(async () => (await bootId()) !== before, {
     what: `${name} to boot`,
     timeoutMs: patienceMs,
-    everyMs: 1000,
+    everyMs: 5000,
   });
   const booted = seconds();
   const program = { director: 'dsr-controller', router: '', client: '' }[name] ?? 'dsr-agent';
@@ -52,7 +52,7 @@ async function reboot(machines: Machines, { name, run }: Machine): Promise<Retur
       if (program) await run(`systemctl is-active --quiet ${program}`);
       return serves(machines);
     },
-    { what: `everything to return after ${name}`, timeoutMs: patienceMs, everyMs: 1000 },
+    { what: `everything to return after ${name}`, timeoutMs: patienceMs, everyMs: 5000 },
   );
   const served = seconds();
   await sleep(2000);

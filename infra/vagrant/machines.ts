@@ -85,7 +85,7 @@ function machine(config: string, host: Pick<MeasuredHost, 'name' | 'ip' | 'mac'>
   return {
     ...host,
     enter: (argv) => ssh(['sudo', '--', ...argv].map(quote).join(' ')),
-    run: async (script, { input = '', timeoutMs = 120_000 } = {}) => {
+    run: async (script, { input = '', timeoutMs = 600_000 } = {}) => {
       const [file = '', ...rest] = ssh(`sh -euc ${quote(script)}`);
       const { stdout } = await execa(file, rest, { input, timeout: timeoutMs });
       return stdout;

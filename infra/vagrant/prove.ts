@@ -46,12 +46,12 @@ async function makePool({ director, client, realServers }: Machines, tell: Tell)
   await client.run('umask 077; cat >dsr-token', { input: token });
   const login = await client.run(`dsrctl login ${url} --token-file dsr-token --ca-sha256 ${sha256}`);
   const pools = { pools: { web: poolOf(realServers) } };
-  const applied = await client.run('dsrctl apply -f - --yes --wait 60s', { input: JSON.stringify(pools) });
+  const applied = await client.run('dsrctl apply -f - --yes', { input: JSON.stringify(pools) });
   tell({ type: 'note', lines: [...login.split('\n'), ...applied.split('\n')] });
   await waitFor(() => serves({ director, client, realServers }), {
     what: 'the pool to serve',
-    timeoutMs: 120_000,
-    everyMs: 1000,
+    timeoutMs: 600_000,
+    everyMs: 5000,
     explain: () => client.run('dsrctl status web; dsrctl doctor || true'),
   });
   tell({ type: 'note', lines: [await director.run('sudo ipvsadm -Ln')] });

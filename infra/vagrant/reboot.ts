@@ -22,7 +22,7 @@ export interface Return {
 export async function rebootEach(machines: Machines, names: string[], tell: (line: string) => void): Promise<Return[]> {
   const returns: Return[] = [];
   for (const name of names) {
-    await waitFor(() => serves(machines), { what: 'the pool to serve', timeoutMs: 60_000, everyMs: 1000 });
+    await waitFor(() => serves(machines), { what: 'the pool to serve', timeoutMs: patienceMs, everyMs: 5000 });
     const back = await reboot(machines, machines.hosts[name] as Machine);
     const { booted, served, requests } = back;
     const meanwhile = requests ? `; of ${requests.all} requests meanwhile ${requests.failed} failed` : '';
@@ -33,17 +33,17 @@ export async function rebootEach(machines: Machines, names: string[], tell: (lin
 }
 
 async function reboot(machines: Machines, { name, run }: Machine): Promise<Return> {
-  const bootId = (): Promise<string> => run('cat /proc/sys/kernel/random/boot_id', { timeoutMs: 20_000 });
+  const bootId = (): Promise<string> => run('cat /proc/sys/kernel/random/boot_id', { timeoutMs: 60_000 });
   const before = await bootId();
   const requests = name === 'client' ? undefined : keepAsking(machines.client);
   const start = performance.now();
   const seconds = (): number => (performance.now() - start) / 1000;
   // The connection may end before the command does.
-  await run('sudo systemctl reboot', { timeoutMs: 20_000 }).catch(() => {});
+  await run('sudo systemctl reboot', { timeoutMs: 60_000 }).catch(() => {});
   await waitFor(async () => (await bootId()) !== before, {
     what: `${name} to boot`,
     timeoutMs: patienceMs,
-    everyMs: 1000,
+    everyMs: 5000,
   });
   const booted = seconds();
   const program = { director: 'dsr-controller', router: '', client: '' }[name] ?? 'dsr-agent';
@@ -52,7 +52,7 @@ async function reboot(machines: Machines, { name, run }: Machine): Promise<Retur
       if (program) await run(`systemctl is-active --quiet ${program}`);
       return serves(machines);
     },
-    { what: `everything to return after ${name}`, timeoutMs: patienceMs, everyMs: 1000 },
+    { what: `everything to return after ${name}`, timeoutMs: patienceMs, everyMs: 5000 },
   );
   const served = seconds();
   await sleep(2000);

@@ -19,7 +19,7 @@ import { reportOf, startAgent } from './run.ts';
 import { agentSpec as spec } from './settings.ts';
 import { hostIsStopping } from './shutdown.ts';
 
-/** Of a shutdown, beside the drain: asking systemd, and the last words to the controller. */
+/** Of a shutdown, beside the drain: the last words to the controller. */
 const leaveMs = 10_000;
 
 async function main(): Promise<void> {

@@ -42,13 +42,16 @@ const listenAddress = (text: string) => parseListen(text) ?? { host: '127.0.0.1'
 async function listen(
   api: Api,
   address: { host: string; port: number },
+  scheme: 'http' | 'https',
   log: Logger,
   ending: AbortSignal,
 ): Promise<void> {
   const where = withPort(address.host, address.port);
+  // Fastify does not know of the TLS of a server that it did not make.
+  const listenTextResolver = () => `the API listens at ${scheme}://${where}`;
   for (let tries = 0; !ending.aborted; tries++) {
     try {
-      await api.listen(address);
+      await api.listen({ ...address, listenTextResolver });
       return;
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
@@ -221,7 +224,7 @@ async function main(): Promise<void> {
   });
   if (!networkInterfaces()[settings.interface])
     log.warn({ interface: settings.interface }, 'no such interface with an address yet: it is waited for');
-  await listen(api, where, log, ending.signal);
+  await listen(api, where, secret?.identity ? 'https' : 'http', log, ending.signal);
   listens = true;
 }
 

@@ -60,6 +60,8 @@ const controller = execa(
     'eth0',
     '--manage-vip',
     'false',
+    '--insecure',
+    'true',
     '--probe-address',
     prober.address,
     '--state-dir',

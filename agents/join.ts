@@ -38,10 +38,10 @@ export async function join(argv: readonly string[], env: NodeJS.ProcessEnv): Pro
   refuseOnDirector(await controllerAddresses(url.href));
   mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
   const settings = readConfig(options.config);
-  const ca = await authorityOf(url, options.caSha256, patienceMs);
+  const ca = await authorityOf(url, options.caSha256, patienceMs).catch((error: Error) => {
+    throw error instanceof CodedError ? error : unreachable(url, error);
+  });
   const answer = await redeem(url, ca, options.token, machineId(options.stateDir));
-  await keepPass(options.stateDir, answer, ca, Date.now());
-  mkdirSync(dirname(options.config), { recursive: true });
   const { token: _, insecure: __, ...kept } = settings;
   const config = {
     ...kept,
@@ -51,7 +51,18 @@ export async function join(argv: readonly string[], env: NodeJS.ProcessEnv): Pro
     ...(options.interface !== undefined && { interface: options.interface }),
     ...(options.allowedVips !== undefined && { allowedVips: options.allowedVips.split(',') }),
   };
-  await writeWhole(options.config, `${JSON.stringify(config, undefined, 2)}\n`, 0o644);
+  try {
+    await keepPass(options.stateDir, answer, ca, Date.now());
+    mkdirSync(dirname(options.config), { recursive: true });
+    await writeWhole(options.config, `${JSON.stringify(config, undefined, 2)}\n`, 0o644);
+  } catch (error) {
+    throw new CodedError(
+      'STATE_NOT_SAVED',
+      `the invitation is used up, and this host could not keep what it got for it (${(error as Error).message}): make room, or correct the owner of the folder; then on the director: dsrctl agent invite ${answer.agent}`,
+      1,
+      { cause: error },
+    );
+  }
   return `this host has joined ${url.origin} as "${answer.agent}" (${options.config}). Now: systemctl enable dsr-agent && systemctl restart dsr-agent`;
 }
 
@@ -114,6 +125,15 @@ function readConfig(path: string): Record<string, unknown> {
   throw bad(`the config file ${path} is not a JSON object: correct it or move it away, then join again`);
 }
 
+/** A failure of the network, or an answer that is none. */
+const unreachable = (url: URL, cause: Error) =>
+  new CodedError(
+    'CONTROLLER',
+    `joining ${url.origin}: ${cause.message}. Check that this host reaches that address and port (firewall), and that dsr-controller runs there; the invitation is as good as before`,
+    1,
+    { cause },
+  );
+
 async function redeem(url: URL, ca: string, token: string, machine: string): Promise<z.infer<typeof joined>> {
   const dispatcher = new Agent({ connect: { ca, timeout: patienceMs } });
   try {
@@ -137,7 +157,7 @@ async function redeem(url: URL, ca: string, token: string, machine: string): Pro
     );
   } catch (error) {
     if (error instanceof CodedError) throw error;
-    throw new CodedError('CONTROLLER', `joining ${url.origin}: ${(error as Error).message}`, 1, { cause: error });
+    throw unreachable(url, error as Error);
   } finally {
     await dispatcher.destroy();
   }

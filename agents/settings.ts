@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
-import { isAddress, isNetwork, notUnicast } from '../src/core/address.ts';
+import { isNetwork, isPlainBeyondLoopback } from '../src/core/address.ts';
 import { nameSchema } from '../src/schema.ts';
 import { commonSettings, interfaceName, speedMbit } from '../src/settings.ts';
 
@@ -35,11 +35,7 @@ const settingsSchema = z
     ...commonSettings,
   })
   .superRefine(({ controller, insecure }, context) => {
-    if (!URL.canParse(controller)) return;
-    const { protocol, hostname: host } = new URL(controller);
-    const bare = host.replace(/^\[|\]$/g, '');
-    const loopback = host === 'localhost' || (isAddress(bare) && notUnicast(bare) === 'a loopback address');
-    if (protocol === 'http:' && !insecure && !loopback)
+    if (URL.canParse(controller) && !insecure && isPlainBeyondLoopback(controller))
       context.addIssue({
         code: 'custom',
         path: ['controller'],

@@ -132,6 +132,17 @@ async function main(): Promise<void> {
     kernel.close();
     return;
   }
+  // Every file is read before anything is done: one that is damaged ends the start.
+  const where = listenAddress(settings.listen);
+  const secret = settings.insecure
+    ? undefined
+    : await openTrust({
+        stateDir: settings.stateDir,
+        tlsNames: settings.tlsNames,
+        ...where,
+        ownAddresses: () => ownAddresses(kernel, settings.interface),
+        log,
+      });
   const events = createEvents(openEvents(settings.stateDir), ({ message, type, time: _, ...about }) =>
     log.info({ event: type, ...about }, message),
   );
@@ -165,16 +176,6 @@ async function main(): Promise<void> {
     events,
     log,
   });
-  const where = listenAddress(settings.listen);
-  const secret = settings.insecure
-    ? undefined
-    : await openTrust({
-        stateDir: settings.stateDir,
-        tlsNames: settings.tlsNames,
-        ...where,
-        ownAddresses: () => ownAddresses(kernel, settings.interface),
-        log,
-      });
   const api = await buildApi(
     {
       state,

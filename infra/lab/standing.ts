@@ -1,9 +1,9 @@
 // A lab that stays up, started and used by another program of this machine: the dashboard's test and its picture.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { execa, type ResultPromise } from 'execa';
+import { freePort } from './free-port.ts';
 
 const main = join(import.meta.dirname, 'main.ts');
 /** A node of its own, into which a test runner loads nothing. */
@@ -66,13 +66,4 @@ function isUp(lab: ChildProcess): Promise<void> {
     lab.stderr?.on('data', hear);
     lab.on('exit', (code) => reject(new Error(`the lab ended with ${code}:\n${said}`)));
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

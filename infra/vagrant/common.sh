@@ -63,7 +63,7 @@ network() {
   networkctl reload
   for pair in $CARDS; do
     for _ in $(seq 60); do
-      ! ip -4 -oneline address show dev "$(card "${pair%%=*}")" | grep -qF "${pair#*=}/24" || continue 2
+      [[ $(ip -4 -oneline address show dev "$(card "${pair%%=*}")") != *" ${pair#*=}/24"* ]] || continue 2
       sleep 1
     done
     echo "${pair%%=*} did not get its address ${pair#*=}" >&2

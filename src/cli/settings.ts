@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { isAddress, notUnicast } from '../core/address.ts';
+import { isPlainBeyondLoopback } from '../core/address.ts';
 
 /** What a token consists of (RFC 6750, 2.1, and a little more). */
 export const tokenForm = /^[\x21-\x7e]+$/;
@@ -39,10 +39,7 @@ const settingsSchema = z
   .superRefine(({ controller, token, tokenFile, insecure }, context) => {
     const path = token !== undefined ? 'token' : 'tokenFile';
     if ((token ?? tokenFile) === undefined || insecure || !URL.canParse(controller ?? '')) return;
-    const { protocol, hostname } = new URL(controller ?? '');
-    const bare = hostname.replace(/^\[|\]$/g, '');
-    const loopback = bare === 'localhost' || (isAddress(bare) && notUnicast(bare) === 'a loopback address');
-    if (protocol === 'http:' && !loopback)
+    if (isPlainBeyondLoopback(controller ?? ''))
       context.addIssue({
         code: 'custom',
         path: [path],

@@ -72,3 +72,12 @@ export function isNetwork(text: string): boolean {
 export function withPort(address: string, port: number): string {
   return familyOf(address) === 'ipv4' ? `${address}:${port}` : `[${address}]:${port}`;
 }
+
+/** Whether a URL leads beyond this host without encryption. */
+export function isPlainBeyondLoopback(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  const bare = hostname.replace(/^\[|\]$/g, '');
+  return (
+    protocol === 'http:' && bare !== 'localhost' && !(isAddress(bare) && notUnicast(bare) === 'a loopback address')
+  );
+}

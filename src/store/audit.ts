@@ -1,7 +1,6 @@
 import { existsSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { createSignal, type Signal } from '../loop.ts';
 
 /** Who did what, from where. */
 export interface AuditEntry {
@@ -25,7 +24,6 @@ export interface Audit {
   add(entry: Omit<AuditEntry, 'time'>): Promise<void>;
   /** The newest, oldest first. */
   last(count: number): AuditEntry[];
-  added: Signal;
   /** Resolves when all that was added is on disk. */
   stop(): Promise<void>;
 }
@@ -47,7 +45,6 @@ const longest = 20_000;
 export function openAudit({ path, failed, most = 16 * 1024 * 1024, now = Date.now }: AuditOptions): Audit {
   const text = read(path);
   const entries = entriesOf(text).slice(-remembered).map(short);
-  const added = createSignal();
   // What a crash or a full disk cut off stays a line of its own.
   let torn = text !== '' && !text.endsWith('\n');
   let queue: Promise<void> = Promise.resolve();
@@ -69,13 +66,11 @@ export function openAudit({ path, failed, most = 16 * 1024 * 1024, now = Date.no
     }
   };
   return {
-    added,
     add: (entry) => {
       const whole = { time: new Date(now()).toISOString(), ...entry };
       entries.push(short(whole));
       if (entries.length > remembered) entries.shift();
       queue = queue.then(() => write(JSON.stringify(whole))).catch(failed);
-      added.notify();
       return queue;
     },
     stop: () => queue,

@@ -1,23 +1,14 @@
 // tsyringe, inside the library, asks for it.
 import 'reflect-metadata';
-import { randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import { randomBytes, webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
-import { canonical } from '../core/address.ts';
-
-/** A certificate and its key, both as PEM. */
-export interface Identity {
-  certificate: string;
-  key: string;
-}
+import type { Identity } from './identity.ts';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const dayMs = 86_400_000;
 /** What browsers and other clients accept at most (CA/Browser Forum, 6.3.2). */
 const serverDays = 397;
-/** Renewed when less than this is left. */
-const renewDays = 90;
-
 x509.cryptoProvider.set(webcrypto);
 
 /** A certificate authority of this director's own, good whatever the clock says: it lasts as long as its file does. */
@@ -66,25 +57,8 @@ export async function makeServer(authority: Identity, names: readonly string[], 
   return identityOf(certificate, keys);
 }
 
-/** Whether the certificate is good for these names for a while yet, and was signed by the authority. */
-export function isGood(server: Identity, authority: Identity, names: readonly string[], now: number): boolean {
-  const certificate = new X509Certificate(server.certificate);
-  const signedBy = new X509Certificate(authority.certificate);
-  return (
-    certificate.verify(signedBy.publicKey) &&
-    Date.parse(certificate.validTo) - now > renewDays * dayMs &&
-    Date.parse(certificate.validFrom) <= now &&
-    hasNames(certificate, names)
-  );
-}
-
 /** RFC 5280, 4.1.2.2: positive, at most 20 octets. */
 const serialNumber = () => `00${randomBytes(16).toString('hex')}`;
-
-function hasNames({ subjectAltName = '' }: X509Certificate, names: readonly string[]): boolean {
-  const has = new Set(subjectAltName.split(', ').map((name) => canonical(name.replace(/^(DNS|IP Address):/, ''))));
-  return names.every((name) => has.has(canonical(name)));
-}
 
 const newKeys = () => webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Keys } from '../core/keys.ts';
 import { type Document, openDocument } from '../store/document.ts';
 import { writeWhole } from '../store/whole-file.ts';
-import type { Identity } from './certificates.ts';
+import type { Identity } from './identity.ts';
 import { createKeyBook, type KeyBook } from './key-book.ts';
 
 const keySchema = z.strictObject({

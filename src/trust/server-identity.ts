@@ -1,7 +1,7 @@
 import { hostname, networkInterfaces } from 'node:os';
 import { notUnicast } from '../core/address.ts';
 import type { Document } from '../store/document.ts';
-import { type Identity, isGood, makeAuthority, makeServer } from './certificates.ts';
+import { type Identity, isGood } from './identity.ts';
 import type { TlsKeys } from './open.ts';
 import { sha256Of } from './pin.ts';
 
@@ -17,6 +17,9 @@ export interface ServerIdentity {
   refresh(): Promise<boolean>;
 }
 
+/** Certificates are made once a year: what makes them is not kept in memory for that. */
+const maker = () => import('./certificates.ts');
+
 /**
  * Opens it, and makes authority and certificate where there are none.
  *
@@ -29,12 +32,13 @@ export async function openServerIdentity(
   unsaved: (error: Error) => void,
   now = Date.now,
 ): Promise<ServerIdentity> {
-  const authority = document.get().authority ?? (await makeAuthority(hostname()));
+  const authority = document.get().authority ?? (await (await maker()).makeAuthority(hostname()));
   if (!document.get().authority) await document.change((keys) => ({ ...keys, authority, server: null }));
   let server = document.get().server;
   const refresh = async () => {
     const wanted = names();
     if (server && isGood(server, authority, wanted, now())) return false;
+    const { makeServer } = await maker();
     const made = await makeServer(authority, wanted, now());
     server = made;
     await document.change((keys) => ({ ...keys, server: made })).catch(unsaved);

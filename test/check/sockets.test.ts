@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync, readdirSync, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import t from 'tap';
+import { freePort } from '../../infra/lab/free-port.ts';
 import { openThrough } from '../../src/check/sockets.ts';
 
 const never = new AbortController().signal;
@@ -14,15 +15,6 @@ async function listen(server: Server, host = '127.0.0.1'): Promise<number> {
   server.listen(0, host);
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;
-}
-
-/** A port where nothing listens. */
-async function closedPort(): Promise<number> {
-  const server = createServer();
-  const port = await listen(server);
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** Runs something many times, and sees that as many files are open as before. */
@@ -39,7 +31,7 @@ async function leavesNothing(name: string, act: () => Promise<unknown>): Promise
 
 const echo = createServer((socket) => socket.on('error', () => {}).pipe(socket));
 const port = await listen(echo);
-const closed = await closedPort();
+const closed = await freePort();
 const udp = createSocket('udp4');
 udp.bind(0, '127.0.0.1');
 await once(udp, 'listening');

@@ -9,6 +9,7 @@ import {
   inNetwork,
   isAddress,
   isNetwork,
+  isPlainBeyondLoopback,
   notUnicast,
   toBytes,
   withPort,
@@ -131,4 +132,11 @@ t.test('a network is an address and a prefix length of its family', async (t) =>
     '192.0.2.0/2 ',
   ])
     t.notOk(isNetwork(bad), bad);
+});
+
+t.test('what is neither encrypted nor on this host is told from what is', async (t) => {
+  for (const url of ['http://192.0.2.1:7100', 'http://director', 'http://127.0.0.1.example', 'http://[2001:db8::1]/'])
+    t.ok(isPlainBeyondLoopback(url), url);
+  for (const url of ['https://192.0.2.1', 'http://127.9.9.9:1', 'http://[::1]:7100', 'http://localhost', 'unix:/run/x'])
+    t.notOk(isPlainBeyondLoopback(url), url);
 });

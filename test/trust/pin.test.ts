@@ -3,7 +3,8 @@ import { createServer as createHttp } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import { type AddressInfo, createServer as createTcp, type Server } from 'node:net';
 import t, { type Test } from 'tap';
-import { type Identity, makeAuthority, makeServer } from '../../src/trust/certificates.ts';
+import { makeAuthority, makeServer } from '../../src/trust/certificates.ts';
+import type { Identity } from '../../src/trust/identity.ts';
 import { authorityOf, sha256Of, tlsFault } from '../../src/trust/pin.ts';
 
 const patienceMs = 10_000;

@@ -1,7 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import t from 'tap';
-import { isGood, makeAuthority, makeServer } from '../../src/trust/certificates.ts';
+import { makeAuthority, makeServer } from '../../src/trust/certificates.ts';
+import { isGood } from '../../src/trust/identity.ts';
 import { openTlsKeys } from '../../src/trust/open.ts';
 import { sha256Of } from '../../src/trust/pin.ts';
 import { namesOfHost, openServerIdentity } from '../../src/trust/server-identity.ts';

@@ -10,7 +10,8 @@ import {
   TRUNCATED_RESPONSE,
 } from 'dns-packet';
 import t, { type Test } from 'tap';
-import { type CheckInput, closedPort, probe, serve } from './probing.ts';
+import { freePort } from '../../../infra/lab/free-port.ts';
+import { type CheckInput, probe, serve } from './probing.ts';
 
 type Dns = Omit<Extract<CheckInput, { type: 'dns' }>, 'type'>;
 type Reply = (query: DecodedPacket) => Packet | Uint8Array | (Packet | Uint8Array)[];
@@ -136,7 +137,7 @@ t.test('a name server that is silent or not there, over the transport that the c
     kind: 'timeout',
     words: /\/udp: no answer within 40 ms$/,
   });
-  const port = await closedPort();
+  const port = await freePort();
   t.match(await probe(t, port, { type: 'dns', ...plain, transport: 'udp' }), {
     kind: 'refused',
     words: /\/udp is refused/,

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { closedPort, probe, serve } from './probing.ts';
+import { freePort } from '../../../infra/lab/free-port.ts';
+import { probe, serve } from './probing.ts';
 
 const run = (t: Test, port: number, script: string, timeoutMs = 5000) =>
   probe(
@@ -101,5 +102,5 @@ t.test('no descriptor stays open, however it ends', async (t) => {
 });
 
 t.test('a port where nothing listens is refused before anything runs', async (t) => {
-  t.match(await run(t, await closedPort(), 'exit 0'), { kind: 'refused' });
+  t.match(await run(t, await freePort(), 'exit 0'), { kind: 'refused' });
 });

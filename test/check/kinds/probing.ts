@@ -51,13 +51,3 @@ export async function listen(t: Test, server: Server): Promise<number> {
   });
   return (server.address() as AddressInfo).port;
 }
-
-/** A port where nothing listens. */
-export async function closedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}

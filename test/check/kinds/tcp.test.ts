@@ -1,6 +1,7 @@
 import t from 'tap';
+import { freePort } from '../../../infra/lab/free-port.ts';
 import { openLoopback } from '../open.ts';
-import { closedPort, probe, serve } from './probing.ts';
+import { probe, serve } from './probing.ts';
 
 t.test('a port that takes connections is good', async (t) => {
   const port = await serve(t, () => {});
@@ -20,7 +21,7 @@ t.test('the connection is closed, not reset', async (t) => {
 });
 
 t.test('a port where nothing listens is refused', async (t) => {
-  const port = await closedPort();
+  const port = await freePort();
   t.strictSame(await probe(t, port, { type: 'tcp' }), {
     kind: 'refused',
     words: `192.0.2.100:${port} is refused: nothing listens there on this server`,

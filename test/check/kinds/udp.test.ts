@@ -1,7 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
-import { type CheckInput, closedPort, probe } from './probing.ts';
+import { freePort } from '../../../infra/lab/free-port.ts';
+import { type CheckInput, probe } from './probing.ts';
 
 type Udp = Omit<Extract<CheckInput, { type: 'udp' }>, 'type'>;
 
@@ -45,7 +46,7 @@ t.test('silence is a timeout, and a port where nothing listens is refused', asyn
     kind: 'timeout',
     words: /^192\.0\.2\.100:\d+\/udp: no answer within 40 ms$/,
   });
-  const port = await closedPort();
+  const port = await freePort();
   t.strictSame(await probe(t, port, { type: 'udp', payload: { text: 'x' } }, { protocol: 'udp' }), {
     kind: 'refused',
     words: `192.0.2.100:${port}/udp is refused: nothing listens there on this server`,

@@ -156,18 +156,19 @@ async function main(): Promise<void> {
     log,
   });
   const health = createHealthBook(prober, probers, () => director.wake());
+  const traffic = startTraffic({ kernel, interface: settings.interface, speedMbit: settings.speedMbit, log });
   const director = startDirector({
     kernel,
     state,
     agents: agents.all,
     health,
+    cards: traffic.cards,
     connect: connectLocally,
     events,
     interface: settings.interface,
     manageVip: settings.manageVip,
     log,
   });
-  const traffic = startTraffic({ kernel, interface: settings.interface, speedMbit: settings.speedMbit, log });
   const witness = startWitness({
     kernel,
     interface: settings.interface,

@@ -39,9 +39,13 @@ const noCheck = z
 const portKey = z.string().regex(/^[1-9]\d{0,4}\/(tcp|udp)$/, { error: 'a port is written like "80/tcp" or "53/udp"' })
   .refine((key) => Number.parseInt(key, 10) <= 65535, { error: 'a port is 1 to 65535' }); // biome-ignore format: short
 
+const defaultScheduler = 'wlc';
+/** What weights by headroom drive (infra/simulation compares it with others). */
+const headroomScheduler = 'sed';
+
 const balancedPort = z.strictObject({
   policy: z.literal('real-servers'),
-  scheduler: z.enum(schedulers, { error: `the schedulers are ${schedulers.join(', ')}` }).default('wlc'),
+  scheduler: z.enum(schedulers, { error: `the schedulers are ${schedulers.join(', ')}` }).default(defaultScheduler),
   schedulerFlags: z
     .array(z.enum(schedulerFlags, { error: `the scheduler flags are ${schedulerFlags.join(', ')}` }))
     .max(3)
@@ -83,6 +87,18 @@ export const realServerSchema = z
     error: 'lowerThreshold is at most upperThreshold',
   });
 
+/** With {@link headroomScheduler} where no other scheduler was chosen. */
+function mapPorts(ports: Record<string, z.infer<typeof portSchema>>): typeof ports {
+  return Object.fromEntries(
+    Object.entries(ports).map(([key, port]) => [
+      key,
+      port.policy === 'real-servers' && port.scheduler === defaultScheduler
+        ? { ...port, scheduler: headroomScheduler }
+        : port,
+    ]),
+  );
+}
+
 export const realServersSchema = z.record(nameSchema, realServerSchema);
 
 export const poolSchema = z
@@ -101,6 +117,8 @@ export const poolSchema = z
     agentTimeoutMs: whole('agentTimeoutMs', 1000, 3_600_000).default(5000),
     /** A real server that comes in reaches its weight after this long. */
     slowStartMs: whole('slowStartMs', 0, 3_600_000).default(0),
+    /** weights: shares as configured. headroom: so that every card is as full as its weight says, by the agents' reports. */
+    balance: z.enum(['weights', 'headroom'], { error: 'balance is "weights" or "headroom"' }).default('weights'),
     /** Doubtful failures take out at most this share of a port's real servers, and at least one. */
     maxEjectedPercent: whole('maxEjectedPercent', 0, 100).default(50),
     /** Who answers when no real server is left. */
@@ -108,6 +126,7 @@ export const poolSchema = z
       .enum(['refuse', 'director', 'keep'], { error: 'fallback is "refuse", "director" or "keep"' })
       .default('refuse'),
   })
+  .overwrite((pool) => (pool.balance === 'headroom' ? { ...pool, ports: mapPorts(pool.ports) } : pool))
   .superRefine((pool, context) => {
     const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
     const family = familyOf(pool.vip);
@@ -124,6 +143,11 @@ export const poolSchema = z
     for (const [key, port] of Object.entries(pool.ports)) {
       if (port.policy !== 'real-servers') continue;
       const path = (field: string) => ['ports', key, field];
+      if (pool.balance === 'headroom' && port.scheduler !== headroomScheduler)
+        problem(
+          path('scheduler'),
+          `with balance "headroom" the scheduler is ${headroomScheduler}, which its weights steer best: leave "scheduler" out`,
+        );
       if (port.onePacket && !key.endsWith('/udp')) problem(path('onePacket'), 'onePacket is for UDP ports only');
       for (const flag of port.schedulerFlags ?? [])
         if (!flag.startsWith('flag-') && !flag.startsWith(`${port.scheduler}-`))

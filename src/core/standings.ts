@@ -1,5 +1,6 @@
 import { checkOf, type Pool, type Pools } from '../schema.ts';
 import { type Agents, type Attestation, attestationOf } from './agents.ts';
+import { type Headroom, headroomWords } from './headroom.ts';
 import { type Finding, unknownHealth } from './health.ts';
 import { serviceId, serviceKey } from './kernel-state.ts';
 import { drainKey } from './pools.ts';
@@ -20,6 +21,8 @@ export interface Observed {
   localAddresses: ReadonlySet<string>;
   /** Since when a real server takes connections at a port, milliseconds since the epoch, by {@link tenureKey}. */
   tenures: ReadonlyMap<string, number>;
+  /** By pool: the weights of those with balance "headroom". */
+  headrooms: ReadonlyMap<string, Headroom>;
   /** Milliseconds since the epoch. */
   now: number;
 }
@@ -52,12 +55,13 @@ export function* eachPoolsStandings(
     const ports = new Map<string, PortStandings>();
     for (const [key, port] of Object.entries(pool.ports))
       if (port.policy === 'real-servers')
-        ports.set(key, standingsOfPort(candidatesOf(pool, key, drainOf, observed), { ...pool, ...observed }));
+        ports.set(key, standingsOfPort(candidatesOf(name, pool, key, drainOf, observed), { ...pool, ...observed }));
     yield [name, { ports, realServers: overall(pool, ports) }];
   }
 }
 
 function candidatesOf(
+  poolName: string,
   pool: Pool,
   key: string,
   drainOf: (address: string) => Drain | undefined,
@@ -66,6 +70,7 @@ function candidatesOf(
   const port = pool.ports[key];
   if (port?.policy !== 'real-servers') return new Map();
   const check = checkOf(pool, key, port);
+  const headroom = observed.headrooms.get(poolName);
   return new Map(
     Object.entries(pool.realServers).map(([name, server]) => {
       const { address } = server;
@@ -87,10 +92,16 @@ function candidatesOf(
           attestation,
           probe: !isProbed ? undefined : finding ? { ...finding.health, at: finding.at } : { ...unknownHealth, at: 0 },
           servingSince: observed.tenures.get(tenureKey(pool.vip, key, address)),
+          headroom: headroom && shareOf(headroom, name),
         },
       ];
     }),
   );
+}
+
+function shareOf(headroom: Headroom, name: string): Candidate['headroom'] {
+  const weight = headroom.weights.get(name);
+  return weight === undefined ? undefined : { weight, words: headroomWords(headroom, name) };
 }
 
 /** By its listener alone: IPVS would balance a connection to the VIP, which so would prove nothing of this host. */

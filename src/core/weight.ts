@@ -22,6 +22,8 @@ export interface Candidate {
   probe: (Omit<Health, 'streak'> & { at: number }) | undefined;
   /** When it began to take connections, milliseconds since the epoch; undefined when it did not at the last pass. */
   servingSince: number | undefined;
+  /** The weight by headroom in place of the configured one, and the words for it. */
+  headroom: { weight: number; words: string } | undefined;
 }
 
 /** What a port asks of the weights of its members. */
@@ -105,14 +107,22 @@ function noticeOf(held: number, nobody: boolean, { maxEjectedPercent, fallback }
 }
 
 /** Linear from nothing to the whole weight over `slowStartMs`, and never 0. */
-function serving({ server, servingSince }: Candidate, rules: WeightRules, well: boolean, reason: string): Standing {
+function serving(
+  { server, servingSince, headroom }: Candidate,
+  rules: WeightRules,
+  well: boolean,
+  reason: string,
+): Standing {
   const { slowStartMs, now } = rules;
   const since = servingSince ?? now;
   // The clock may have gone back.
   const share = slowStartMs === 0 || since > now ? 1 : Math.min(1, (now - since) / slowStartMs);
-  const weight = Math.max(1, Math.floor(server.weight * share));
-  const words = weight < server.weight ? `${reason}; slow start, ${Math.floor(share * 100)} % of its weight` : reason;
-  return { weight, serving: true, well, reason: words };
+  const whole = headroom?.weight ?? server.weight;
+  const weight = Math.max(1, Math.floor(whole * share));
+  const words = [reason];
+  if (weight < whole) words.push(`slow start, ${Math.floor(share * 100)} % of its weight`);
+  if (headroom) words.push(headroom.words);
+  return { weight, serving: true, well, reason: words.join('; ') };
 }
 
 function verdictOf({ server, drain, attestation, probe, servingSince }: Candidate, proberProblem?: string): Verdict {

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Agents } from '../core/agents.ts';
+import { type Balances, nextBalances } from '../core/balance.ts';
 import { type Desired, type DirectorFacts, desiredDirector } from '../core/director.ts';
 import { advanceDrains, type DrainWatch, straysOf } from '../core/drains.ts';
 import type { Finding } from '../core/health.ts';
@@ -12,7 +13,7 @@ import { plan } from '../core/plan.ts';
 import { defaultDrainMs, replacePools } from '../core/pools.ts';
 import { eachPoolsStandings, nextTenures, type Standings, standingsOf, tenureKey } from '../core/standings.ts';
 import { poolsOf, type State } from '../core/state.ts';
-import { commandOf, type Step } from '../core/steps.ts';
+import { commandOf, type Step, subjectOf } from '../core/steps.ts';
 import { type Target, targetKey, targetsOf } from '../core/targets.ts';
 import type { Kernel, StepFailure } from '../kernel/kernel.ts';
 import { createSignal, type Loop, type Signal, startLoop } from '../loop.ts';
@@ -23,6 +24,7 @@ import { reportChanges, reportDrift } from './changes.ts';
 import { type Look, lookAt } from './facts.ts';
 import type { HealthSource } from './health.ts';
 import { type Connect, startLocalChecks } from './local-check.ts';
+import type { CardSource } from './traffic.ts';
 import { type Blocked, createVipGuard } from './vips.ts';
 
 /** What the last pass found and did: all that status is made from. */
@@ -33,6 +35,8 @@ export interface Pass {
   reconciledRevision: number;
   state: State;
   look: Look;
+  /** What the kernel was to be like after it. */
+  desired: Desired;
   standings: Standings;
   /** What the probes had come to. */
   findings: ReadonlyMap<string, Finding>;
@@ -80,6 +84,8 @@ export interface DirectorOptions {
   state: Document<State>;
   agents: () => Agents;
   health: HealthSource;
+  /** How full the cards are. */
+  cards: CardSource;
   /** To the ports that stay on this host. */
   connect: Connect;
   events: Events;
@@ -119,6 +125,7 @@ export function startDirector(options: DirectorOptions): Director {
   /** Since when they serve, by tenure key; and those that a pass has judged. */
   let tenures: ReadonlyMap<string, number> = new Map();
   let looked: ReadonlySet<string> = new Set();
+  let balances: Balances = new Map();
   let followed: { stored: State['pools']; localAddresses: ReadonlySet<string> } | undefined;
 
   const facts = (pools: Pools, drains: State['drains'], look: Look): DirectorFacts => {
@@ -132,6 +139,7 @@ export function startDirector(options: DirectorOptions): Director {
       listening: listeningFor(pools, localAddresses),
       localAddresses,
       tenures: tenuresOf(pools, look),
+      headrooms: balances,
       now: Date.now(),
       interface: options.interface,
       manageVip: options.manageVip,
@@ -159,6 +167,17 @@ export function startDirector(options: DirectorOptions): Director {
         }
       }
     return known;
+  };
+
+  const balance = (pools: Pools, { services, addresses }: Look): void => {
+    balances = nextBalances(balances, pools, {
+      ...options.cards(),
+      services,
+      tenures,
+      localAddresses: new Set(addresses.map(({ address }) => address)),
+      now: Date.now(),
+      steadyNow: steady(),
+    });
   };
 
   const listeningFor = (pools: Pools, localAddresses: ReadonlySet<string>): Map<string, boolean> => {
@@ -215,7 +234,8 @@ export function startDirector(options: DirectorOptions): Director {
     const held = !settled && plan(desired, look, now.ledger, { role: 'director', settled: true }).length > steps.length;
     tally.steps += steps.length;
     await setImmediate();
-    const failures = await apply([...steps, ...announcements(desired, look)]);
+    const isNews = (step: Step) => !isByHeadroom(step, known);
+    const failures = await apply([...steps, ...announcements(desired, look)], isNews);
     tally.refused += failures.length;
     const done: Pass = {
       revision: now.revision,
@@ -225,6 +245,7 @@ export function startDirector(options: DirectorOptions): Director {
           : Math.min(last?.reconciledRevision ?? 0, now.revision),
       state: now,
       look,
+      desired,
       standings,
       findings: known.findings,
       blocked,
@@ -237,11 +258,11 @@ export function startDirector(options: DirectorOptions): Director {
     // What a start has not settled yet is no news: agents and probes have had no time to speak.
     reportChanges(events, last && { ...last, standings: told }, done);
     if (settled || !last) told = standings;
-    if (last && last.failures.length === 0 && sameInputs(last, done)) reportDrift(events, steps, failures);
+    if (last && steps.length > 0) reportDrift(events, driftOf(steps, last, look), failures);
     last = done;
     error = undefined;
     passed.notify();
-    const due = steps.length > 0 ? lookMs : Math.max(lookMs, (steady() - began) * lookShare);
+    const due = steps.some(isNews) ? lookMs : Math.max(lookMs, (steady() - began) * lookShare);
     fullLookAt = steady() + due - timerEarlyMs;
     return Math.min(due, serviceLookMs);
   };
@@ -278,6 +299,7 @@ export function startDirector(options: DirectorOptions): Director {
   const prepare = async (look: Look, blocked: Blocked, asked: ReadonlySet<string>) => {
     for (;;) {
       const now = state.get();
+      balance(poolsOf(now), look);
       const known = facts(poolsOf(now), now.drains, look);
       const standings: Standings = new Map();
       let began = steady();
@@ -308,10 +330,10 @@ export function startDirector(options: DirectorOptions): Director {
     }
   };
 
-  const apply = async (steps: Step[]): Promise<readonly StepFailure[]> => {
-    const lines = steps.map(commandOf);
+  const apply = async (steps: Step[], isNews: (step: Step) => boolean): Promise<readonly StepFailure[]> => {
+    const lines = steps.filter(isNews).map(commandOf);
     const text = lines.join('\n');
-    if (steps.length > 0 && text !== tried) log.info({ steps: lines.length, first: lines.slice(0, 20) }, 'applying');
+    if (lines.length > 0 && text !== tried) log.info({ steps: lines.length, first: lines.slice(0, 20) }, 'applying');
     tried = text;
     return steps.length > 0 ? kernel.apply(steps) : [];
   };
@@ -382,13 +404,16 @@ function withoutBlocked(desired: Desired, blocked: Blocked): Desired {
   return desired;
 }
 
-/** Whether nobody asked for anything between two passes: then every step is the repair of what somebody else did. */
-function sameInputs(a: Pass, b: Pass): boolean {
-  return (
-    a.state.pools === b.state.pools &&
-    a.state.drains === b.state.drains &&
-    a.settled === b.settled &&
-    isDeepStrictEqual([...a.blocked.keys()], [...b.blocked.keys()]) &&
-    isDeepStrictEqual(a.standings, b.standings)
-  );
+/** Weights that follow the cards change every second: that is no news, and no reason to look again at once. */
+function isByHeadroom(step: Step, { pools, headrooms }: Pick<DirectorFacts, 'pools' | 'headrooms'>): boolean {
+  if (step.op !== 'set-destination' || step.destination.weight === 0) return false;
+  return [...headrooms.keys()].some((name) => pools[name]?.vip === step.service.vip);
+}
+
+/** Of these steps those that put right what somebody else changed: the last pass left it otherwise than it is now. */
+function driftOf(steps: readonly Step[], last: Pass, look: Look): Step[] {
+  if (last.failures.length > 0) return [];
+  const { settled, state } = last;
+  const changed = new Set(plan(last.desired, look, state.ledger, { role: 'director', settled }).map(subjectOf));
+  return steps.filter((step) => changed.has(subjectOf(step)));
 }

@@ -1,4 +1,6 @@
 import { performance } from 'node:perf_hooks';
+import type { BalanceFacts } from '../core/balance.ts';
+import type { HeadroomCard } from '../core/headroom.ts';
 import type { ServiceId, Traffic } from '../core/kernel-state.ts';
 import {
   type CardRate,
@@ -18,13 +20,18 @@ import type { Kernel } from '../kernel/kernel.ts';
 import { createSignal, type Signal, startLoop } from '../loop.ts';
 import type { Report } from '../schema.ts';
 
+/** How full cards are, by the latest word of each host. */
+export type CardSource = () => Pick<BalanceFacts, 'cards' | 'ownCard'>;
+
 /** What goes through the director and, by their agents' word, through the real servers. */
 export interface TrafficBook {
   /** Takes what an agent reports. */
-  take(name: string, report: Pick<Report, 'card' | 'connections'>): void;
+  take(name: string, report: Pick<Report, 'card' | 'connections' | 'clock'>): void;
   facts(): TrafficFacts;
   /** The counters themselves, of the director's card, of the real servers' and of services. */
   counters(): TrafficCounters;
+  /** What the balance by headroom goes by. */
+  cards: CardSource;
   /** Real servers by the Ethernet addresses of their cards. */
   names(): Map<string, string>;
   /** After each look at the director's own counters. */
@@ -50,11 +57,16 @@ const lookMs = 1000;
 /** Thousands of services are looked at no oftener than 5 % of a core allows. */
 const lookShare = 20;
 
+/** By the clocks of both hosts, which may differ: more than this is taken for such a difference. */
+const mostLateMs = 3000;
+
 interface RealServer {
   samples: Sample<MeteredCard>[];
   connections: Report['connections'];
   /** When it came, by this host's clock. */
   takenAt: number;
+  /** How long it was on its way, milliseconds. */
+  lateMs: number;
 }
 
 export function startTraffic(options: TrafficOptions, steady = () => performance.now()): TrafficBook {
@@ -96,7 +108,7 @@ export function startTraffic(options: TrafficOptions, steady = () => performance
   loop.wake();
 
   return {
-    take: (name, { card, connections }) => {
+    take: (name, { card, connections, clock }) => {
       if (!card) {
         realServers.delete(name);
         return;
@@ -107,6 +119,7 @@ export function startTraffic(options: TrafficOptions, steady = () => performance
         samples: withSample(before, { at, counters }, cardRestarted),
         connections,
         takenAt: steady(),
+        lateMs: Math.min(mostLateMs, Math.max(0, Date.now() - (clock ?? Date.now()))),
       });
     },
     facts: () => {
@@ -131,6 +144,19 @@ export function startTraffic(options: TrafficOptions, steady = () => performance
       ),
       services,
     }),
+    cards: () => {
+      const now = steady();
+      const own = cardRate(director, now - (director.at(-1)?.at ?? now));
+      return {
+        ownCard: own && headroomCard(own),
+        cards: new Map(
+          [...realServers].flatMap(([name, { samples, takenAt, lateMs }]) => {
+            const rate = cardRate(samples, now - takenAt + lateMs);
+            return rate ? [[name, headroomCard(rate)]] : [];
+          }),
+        ),
+      };
+    },
     names: () =>
       new Map(
         [...realServers].flatMap(([name, { samples }]) =>
@@ -140,4 +166,9 @@ export function startTraffic(options: TrafficOptions, steady = () => performance
     looked,
     stop: loop.stop,
   };
+}
+
+function headroomCard({ speedMbit, txMbit, ageMs, ...of }: CardRate): HeadroomCard {
+  const packets = of.rxPacketsPerSecond + of.txPacketsPerSecond + of.lostPerSecond;
+  return { speedMbit, txMbit, ageMs, lostShare: packets > 0 ? of.lostPerSecond / packets : 0 };
 }

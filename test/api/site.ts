@@ -94,18 +94,19 @@ export async function startController(t: Test, options: ControllerOptions = {}):
   const agents = createAgentRegistry(knownAgents, events, () => director.wake());
   const waiters = countWaiters(stateChanged, events.added);
   const health = createFakeHealth();
+  const traffic = startTraffic({ kernel, interface: 'eth0', speedMbit: 100, log });
   const director = startDirector({
     kernel,
     state,
     agents: agents.all,
     health,
+    cards: traffic.cards,
     connect: async () => undefined,
     events,
     interface: 'eth0',
     manageVip,
     log,
   });
-  const traffic = startTraffic({ kernel, interface: 'eth0', speedMbit: 100, log });
   const witness = startWitness({
     kernel,
     interface: 'eth0',

@@ -64,6 +64,7 @@ export const factsOf = (site: Site): DirectorFacts => ({
   proberProblem: undefined,
   listening: new Map(),
   tenures: new Map(),
+  headrooms: new Map(),
   now: site.clocks.wall,
   localAddresses: new Set(site.world.addresses.map(({ address }) => address)),
 });

@@ -24,6 +24,7 @@ const observed = (pools: Pools, more: Partial<Observed> = {}): Observed => ({
   listening: new Map(),
   localAddresses: new Set(['192.0.2.1']),
   tenures: new Map(),
+  headrooms: new Map(),
   now,
   ...more,
 });

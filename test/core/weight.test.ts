@@ -22,6 +22,7 @@ const candidate = (more: Partial<Candidate> = {}): Candidate => ({
   attestation: fit,
   probe: { ...up, at: 0 },
   servingSince: 0,
+  headroom: undefined,
   ...more,
 });
 /** Has served all along, and a doubtful probe found it down at `at`. */
@@ -249,7 +250,14 @@ const candidateArb: fc.Arbitrary<Candidate> = fc.record({
     { nil: undefined, freq: 9 },
   ),
   servingSince: fc.constantFrom(undefined, 0, rules.now - 500, rules.now, rules.now + 500),
+  headroom: fc.constantFrom(
+    undefined,
+    undefined,
+    { weight: 1, words: 'by headroom' },
+    { weight: 1000, words: 'by headroom' },
+  ),
 });
+const asked = (of: Candidate | undefined) => of?.headroom?.weight ?? of?.server.weight ?? 0;
 const portArb = fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), candidateArb, { noNullPrototype: true });
 const rulesArb: fc.Arbitrary<WeightRules> = fc.record({
   maxEjectedPercent: fc.constantFrom(0, 1, 25, 34, 50, 75, 100),
@@ -275,7 +283,7 @@ holds(
       [...members.keys()].join() === Object.keys(candidates).join() &&
       [...members].every(
         ([name, { weight, serving, reason }]) =>
-          serving === weight > 0 && weight <= (candidates[name]?.server.weight ?? 0) && reason !== '',
+          serving === weight > 0 && weight <= asked(candidates[name]) && reason !== '',
       )
     );
   }),

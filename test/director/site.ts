@@ -4,6 +4,7 @@ import { replacePools } from '../../src/core/pools.ts';
 import { commandOf } from '../../src/core/steps.ts';
 import type { Connect } from '../../src/director/local-check.ts';
 import { type Director, type Pass, startDirector } from '../../src/director/reconcile.ts';
+import type { CardSource } from '../../src/director/traffic.ts';
 import { until } from '../../src/loop.ts';
 import { type Pools, poolsSchema, type Report, reportSchema } from '../../src/schema.ts';
 import { createAgentRegistry } from '../../src/store/agents.ts';
@@ -40,6 +41,8 @@ export interface SiteOptions {
   manageVip?: boolean;
   /** How connections to ports that stay on the director end; accepted without it. */
   connect?: Connect;
+  /** How full cards are; default: nothing is known of any. */
+  cards?: CardSource;
 }
 
 const sites = new WeakMap<Test, Set<() => Promise<void>>>();
@@ -62,6 +65,7 @@ export function startSite(t: Test, options: SiteOptions = {}): Site {
     state,
     agents: agents.all,
     health,
+    cards: options.cards ?? (() => ({ cards: new Map(), ownCard: undefined })),
     connect,
     events,
     interface: 'eth0',

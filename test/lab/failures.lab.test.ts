@@ -112,11 +112,15 @@ for (const { what, fail, mend, reason } of [
   });
 
 t.test('doubtful failures of all real servers take out one of two, and the limit is told', async (t) => {
+  const [before] = (await api.events()).slice(-1);
   for (const rs of [rs1, rs2]) process.kill(images.get(rs)!.pid, 'SIGSTOP');
-  const limited = async () => (await api.events()).find(({ message }) => /the limit on ejections holds/.test(message));
+  const limited = async () =>
+    (await api.events(before?.id)).find(({ message }) => /the limit on ejections holds/.test(message));
   await until(limited, 'the event');
-  const weights = await Promise.all([rs1, rs2].map(weightOf));
-  t.same(weights.sort(), ['0', '100']);
+  // On a busy machine the agents' word may come late meanwhile, and the kernel's weights follow.
+  const one = async () => (await Promise.all([rs1, rs2].map(weightOf))).sort().join() === '0,100';
+  await until(one, 'one of the two to be taken out, and only one');
+  t.match((await limited())?.message, /1 more fails than the 50 % that may be taken out at once/);
   for (const rs of [rs1, rs2]) process.kill(images.get(rs)!.pid, 'SIGCONT');
   await isIn(rs1);
   await isIn(rs2);

@@ -54,6 +54,7 @@ t.test('real servers of other pools stand as their pool and the whole status say
     attestation: 'required' as const,
     agentTimeoutMs: 5000,
     slowStartMs: 0,
+    balance: 'weights' as const,
     maxEjectedPercent: 50,
     fallback: 'refuse' as const,
   });

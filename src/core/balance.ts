@@ -1,0 +1,49 @@
+import type { Pool, Pools } from '../schema.ts';
+import { type Headroom, type HeadroomCard, type HeadroomMember, nextHeadroom } from './headroom.ts';
+import { type Services, serviceId, serviceKey } from './kernel-state.ts';
+import { tenureKey } from './standings.ts';
+
+/** What the weights of pools with balance "headroom" go by. */
+export interface BalanceFacts {
+  /** By real server. */
+  cards: ReadonlyMap<string, HeadroomCard>;
+  /** The director's own: of real servers that are the director itself (LocalNode). */
+  ownCard: HeadroomCard | undefined;
+  localAddresses: ReadonlySet<string>;
+  services: Services;
+  /** Since when a real server takes connections at a port, milliseconds since the epoch, by {@link tenureKey}. */
+  tenures: ReadonlyMap<string, number>;
+  /** Milliseconds since the epoch. */
+  now: number;
+  /** The same moment by a clock that only grows. */
+  steadyNow: number;
+}
+
+/** By pool, of those with balance "headroom". */
+export type Balances = ReadonlyMap<string, Headroom>;
+
+export function nextBalances(before: Balances, pools: Pools, facts: BalanceFacts): Balances {
+  const next = new Map<string, Headroom>();
+  for (const [name, pool] of Object.entries(pools))
+    if (pool.balance === 'headroom')
+      next.set(name, nextHeadroom(before.get(name), membersOf(pool, facts), facts.steadyNow));
+  return next;
+}
+
+function membersOf(pool: Pool, facts: BalanceFacts): Map<string, HeadroomMember> {
+  const keys = Object.keys(pool.ports).filter((key) => pool.ports[key]?.policy === 'real-servers');
+  const services = keys.flatMap((key) => facts.services.get(serviceKey(serviceId(pool.vip, key))) ?? []);
+  const members = new Map<string, HeadroomMember>();
+  for (const [name, { address, weight }] of Object.entries(pool.realServers)) {
+    if (weight === 0) continue;
+    const since = keys.map((key) => facts.tenures.get(tenureKey(pool.vip, key, address)));
+    const entries = services.flatMap(({ destinations }) => destinations.filter((one) => one.address === address));
+    members.set(name, {
+      weight,
+      isSteady: since.some((at) => at !== undefined && facts.now - at >= pool.slowStartMs),
+      card: facts.localAddresses.has(address) ? facts.ownCard : facts.cards.get(name),
+      kernelWeight: Math.max(0, ...entries.map((entry) => entry.weight)),
+    });
+  }
+  return members;
+}

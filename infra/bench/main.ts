@@ -10,6 +10,7 @@ const benchmarks: Record<string, string> = {
     '1,000 services x 10 destinations from empty: the controller beside ipvsadm -R; resident memory of both programs',
   failover:
     'how long a real server that fails still gets new connections: the controller beside keepalived and ldirectord',
+  evenness: 'how evenly the cards of four real servers are filled: every stock scheduler and the weights by headroom',
   checks: 'thousands of checks a second: how long a read of the status takes beside them',
 };
 
@@ -21,12 +22,18 @@ const program = new Command('npm run bench --')
     if (!/^[1-9]\d?$/.test(text)) throw new InvalidArgumentError('1 to 99');
     return Number(text);
   }, 10) // biome-ignore format: short
+  .option('--quick', 'evenness: two scenarios, four schedulers, one load: 5 minutes')
   .option('--readme', 'write the table into the README')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
   .parse();
 
 const [name = ''] = program.args;
-const { json, rounds, readme } = program.opts<{ json?: string; rounds: number; readme?: true }>();
+const { json, rounds, quick, readme } = program.opts<{
+  json?: string;
+  rounds: number;
+  quick?: true;
+  readme?: true;
+}>();
 if (!Object.hasOwn(benchmarks, name)) {
   console.error(`there is no benchmark "${name}"; there is ${Object.keys(benchmarks).join(', ')}`);
   process.exit(2);
@@ -36,6 +43,7 @@ const share = mkdtempSync(join(root, '.lab/bench-'));
 try {
   const result = join(share, 'result.json');
   const argv = ['node', '--import', 'tsx', join(root, `infra/bench/${name}.ts`), result, String(rounds)];
+  if (quick) argv.push('--quick');
   process.exitCode = await runInGuest({ argv, cwd: root, share: [share], memory: '4G' });
   if (json && process.exitCode === 0) copyFileSync(result, resolve(json));
   if (readme && process.exitCode === 0) writeFigures(join(share, 'result.md'));

@@ -22,6 +22,10 @@ export async function startImages(
   return startLighttpd(host, { name: 'images', port: ports.images, root, ...(most !== undefined && { most }) });
 }
 
+/** lighttpd on a real server, at several ports: the files of a folder, of which one is called healthz. */
+export const startFiles = (host: Host, { root, ports: [port = 0, ...others] }: { root: string; ports: number[] }) =>
+  startLighttpd(host, { name: 'files', port, root, others });
+
 /** lighttpd and php-fpm: every path answers with the host's name, PHP's version and the client's address. */
 export async function startPhp(host: Host): Promise<Program[]> {
   const root = join(host.dir, 'php');
@@ -139,16 +143,22 @@ interface Site {
   root: string;
   /** Requests that a connection may have. */
   most?: number;
+  /** Further ports. */
+  others?: number[];
   more?: string;
 }
 
-async function startLighttpd(host: Host, { name, port, root, most = 65535, more = '' }: Site): Promise<Program> {
+async function startLighttpd(
+  host: Host,
+  { name, port, root, most = 65535, others = [], more = '' }: Site,
+): Promise<Program> {
   const config = join(host.dir, `${name}.conf`);
   await writeFile(
     config,
     `server.document-root = "${root}"
 server.port = ${port}
 $SERVER["socket"] == "[::]:${port}" {}
+${others.map((other) => `$SERVER["socket"] == ":${other}" {}`).join('\n')}
 server.modules = ("mod_setenv")
 setenv.add-response-header = ("X-Served-By" => "${host.name}")
 server.max-keep-alive-requests = ${most}

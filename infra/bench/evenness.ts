@@ -1,0 +1,261 @@
+// In a guest: four real servers, visits that arrive whatever the pool does, at 50, 75 and 95 % of what its cards carry; every
+// stock scheduler and the weights by headroom in turn. How evenly are the cards filled?
+import { writeFileSync } from 'node:fs';
+import { mkdir, truncate, writeFile } from 'node:fs/promises';
+import { cpus, release } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Host, Program } from '../lab/host.ts';
+import { makeLab, vip } from '../lab/hosts.ts';
+import { startAgent, startController, startFiles } from '../lab/parts.ts';
+import { startFetcher, watchIdle } from '../lab/traffic.ts';
+import { waitFor } from '../lab/wait.ts';
+import { secondsToEven, unevenness } from '../simulation/evenness.ts';
+import { askedMbit, type Scenario, scenarios, speedsOf, workloadOf } from '../simulation/scenarios.ts';
+import { siteOf } from '../simulation/workload.ts';
+import { markdown, median, table } from './numbers.ts';
+import type { PhaseTally, Visits } from './visitors.ts';
+
+const [resultFile = '', roundsText = '1', ...flags] = process.argv.slice(2);
+const quick = flags.includes('--quick');
+const rounds = quick ? 1 : Number(roundsText);
+const stock = ['rr', 'wrr', 'lc', 'wlc', 'sed', 'nq', 'mh'] as const;
+type Side = (typeof stock)[number] | 'headroom';
+const sides: readonly Side[] = quick ? ['rr', 'wlc', 'sed', 'headroom'] : [...stock, 'headroom'];
+const wanted = quick ? ['a', 'c'] : ['a', 'c', 'd', 'e', 'b'];
+const loads = quick ? [0.75] : [0.5, 0.75, 0.95];
+const cardMbit = 20;
+const medianBytes = 16_000;
+const warmUpSeconds = 10;
+/** After each change of the load, before it is measured. */
+const settleSeconds = quick ? 5 : 10;
+const measuredSeconds = quick ? 20 : 30;
+
+const lab = await makeLab({ realServers: 4, mbit: cardMbit });
+const { director, client, realServers } = lab;
+const last = realServers.at(-1) as Host;
+/** Each scheduler has a port of its own, so that none inherits connections of another. */
+const portOf = (side: Side): number => (side === 'headroom' ? 8000 : 8001 + stock.indexOf(side));
+const headroomVip = '192.0.2.101';
+const ports = [portOf('headroom'), ...stock.map(portOf)];
+// What a client does not read shall not fill its kernel: slow ones are felt by the servers.
+await client.exec(['sysctl', '-qw', 'net.ipv4.tcp_rmem=4096 32768 131072']);
+await startController(director, 100);
+const agents = new Map<Host, Program>();
+for (const rs of realServers) agents.set(rs, await startAgent(rs, director, cardMbit));
+const web = new Map<Host, Program>();
+let root = '';
+const visitors = startFetcher<Visits>({
+  client,
+  fetchCommand: [process.execPath, '--import', 'tsx', join(import.meta.dirname, 'visitors.ts')],
+});
+
+const balanced = (of: readonly Side[]) =>
+  Object.fromEntries(
+    of.map((side) => [
+      `${portOf(side)}/tcp`,
+      { policy: 'real-servers', ...(side !== 'headroom' && { scheduler: side }) },
+    ]),
+  );
+
+/** Stock schedulers know the cards' speeds from the operator: weights in that ratio. */
+const members = (speeds?: readonly number[]) => ({
+  realServers: Object.fromEntries(
+    realServers.map(({ name, ip }, i) => [
+      name,
+      { address: ip, weight: speeds ? Math.round(((speeds[i] ?? 0) / cardMbit) * 100) : 100 },
+    ]),
+  ),
+  check: { type: 'tcp', port: portOf(speeds ? 'rr' : 'headroom'), intervalMs: 1000, timeoutMs: 500 },
+});
+
+interface Cell {
+  scenario: string;
+  load: number;
+  side: Side;
+  round: number;
+  /** Coefficient of variation of the cards' loads over windows of 10 s, percent. */
+  unevenness: number;
+  secondsToEven: number | null;
+  mbit: number;
+  p50Ms: number;
+  p99Ms: number;
+  replies: number;
+  failed: number;
+  /** Share of the guest's processor that was idle. */
+  idle: number;
+}
+const words = ({ unevenness: of, secondsToEven: even, mbit, p99Ms, failed, idle }: Cell): string =>
+  `${of.toFixed(1)} % uneven, even after ${even === null ? 'never' : `${even} s`}, ${mbit.toFixed(1)} Mbit/s, p99 ${p99Ms} ms, ${failed} failed, processor ${Math.round(idle * 100)} % idle`;
+
+const cells: Cell[] = [];
+for (let round = 1; round <= rounds; round++)
+  for (const key of wanted) {
+    const scenario = scenarios[key] as Scenario;
+    await prepare(scenario, round);
+    for (const side of round % 2 ? sides : [...sides].reverse()) await run(key, scenario, side, round);
+  }
+visitors.end();
+await lab.close();
+report();
+
+/** Objects of this scenario, cards of its speeds. */
+async function prepare(scenario: Scenario, seed: number): Promise<void> {
+  const speeds = speedsOf(scenario, realServers.length, cardMbit);
+  root = join(director.dir, `objects-${scenario.largeEvery ?? 0}-${seed}`);
+  await mkdir(root, { recursive: true });
+  await writeFile(join(root, 'healthz'), 'ok\n');
+  for (const [i, bytes] of siteOf(workloadOf(scenario, cardMbit, medianBytes), seed).sizes.entries())
+    await writeFile(join(root, String(i)), Buffer.alloc(bytes, 0x5a));
+  await writeFile(join(root, 'backup'), '');
+  await truncate(join(root, 'backup'), 2 ** 31);
+  for (const [i, rs] of realServers.entries()) {
+    await web.get(rs)?.end();
+    web.set(rs, await startFiles(rs, { root, ports }));
+    const speed = speeds[i] ?? cardMbit;
+    if (speed === cardMbit) continue;
+    const shape = ['tbf', 'rate', `${speed}mbit`, 'burst', '256k', 'latency', '100ms'];
+    await rs.exec(['tc', 'qdisc', 'replace', 'dev', 'eth0', 'root', ...shape]);
+    await agents.get(rs)?.end();
+    agents.set(rs, await startAgent(rs, director, speed));
+  }
+  await put('stock', { vip, ports: balanced(stock), ...members(speeds) });
+  await put('headroom', { vip: headroomVip, ports: balanced(['headroom']), ...members() });
+}
+
+async function put(name: string, pool: object): Promise<void> {
+  const url = `http://${director.ip}:7100/v1/pools/${name}?waitMs=30000`;
+  const argv = [
+    'curl',
+    '-sS',
+    '--fail-with-body',
+    '-X',
+    'PUT',
+    '-H',
+    'content-type: application/json',
+    '-d',
+    '@-',
+    url,
+  ];
+  await director.exec(argv, { input: JSON.stringify(pool) });
+  await waitFor(async () => (await serving(name)) === realServers.length, {
+    what: `${name} to serve`,
+    timeoutMs: 60_000,
+  });
+}
+
+async function serving(name: string): Promise<number> {
+  const { stdout } = await director.exec(['curl', '-sS', `http://${director.ip}:7100/v1/status?pool=${name}`]);
+  const of: { weight: number }[] = Object.values(JSON.parse(stdout).pools[name].realServers);
+  return of.filter(({ weight }) => weight > 0).length;
+}
+
+async function run(key: string, scenario: Scenario, side: Side, round: number): Promise<void> {
+  const speeds = speedsOf(scenario, realServers.length, cardMbit);
+  const pool = { vip: headroomVip, ports: balanced(['headroom']), ...members() };
+  // It begins anew each time, and does not go by what others fill the cards with.
+  if (side === 'headroom') await put('headroom', { ...pool, balance: 'headroom' });
+  const seconds = settleSeconds + measuredSeconds + scenario.lastGoneSeconds;
+  const phases = loads.map((load) => ({ mbit: askedMbit(scenario, speeds, load), seconds }));
+  const workload = workloadOf(scenario, cardMbit, medianBytes);
+  visitors.ask({
+    host: side === 'headroom' ? headroomVip : vip,
+    port: portOf(side),
+    workload,
+    seed: round,
+    phases: [{ mbit: phases[0]?.mbit ?? 0, seconds: warmUpSeconds }, ...phases],
+  });
+  await visitors.said();
+  await visitors.said();
+  for (const load of loads) {
+    const idle = await watchIdle();
+    const ended = visitors.said() as Promise<PhaseTally>;
+    const after = await disturb(scenario);
+    const { rows, tally } = await meter(ended);
+    await after();
+    const measured = rows.slice(settleSeconds, settleSeconds + measuredSeconds);
+    const cell: Cell = {
+      scenario: key,
+      load,
+      side,
+      round,
+      unevenness: unevenness(measured, speeds) * 100,
+      secondsToEven: secondsToEven(rows, speeds) ?? null,
+      mbit: measured.flat().reduce((sum, of) => sum + of, 0) / measured.length,
+      ...tally,
+      idle: await idle(),
+    };
+    cells.push(cell);
+    process.stdout.write(`${scenario.name} ${load * 100} % ${side}: ${words(cell)}\n`);
+    writeFileSync(resultFile, `${JSON.stringify({ cells }, null, 2)}\n`);
+  }
+  if (side === 'headroom') await put('headroom', pool);
+}
+
+/** What happens to the last real server from now on; answers what ends it. */
+async function disturb({ lastBusy, lastGoneSeconds }: Scenario): Promise<() => Promise<unknown>> {
+  if (lastBusy > 0) {
+    const rate = `${Math.round((lastBusy * cardMbit * 1e6) / 8)}`;
+    const url = `http://${last.ip}:${ports[0]}/backup`;
+    const backup = client.spawn('backup', ['curl', '-so', '/dev/null', '--limit-rate', rate, url]);
+    return () => backup.end('SIGKILL');
+  }
+  if (lastGoneSeconds > 0) {
+    await web.get(last)?.end('SIGKILL');
+    await sleep(lastGoneSeconds * 1000);
+    web.set(last, await startFiles(last, { root, ports }));
+  }
+  return async () => {};
+}
+
+/** Mbit/s that leave each real server's card, by second, until a phase has ended. */
+async function meter(ended: Promise<PhaseTally>): Promise<{ rows: number[][]; tally: PhaseTally }> {
+  const rows: number[][] = [];
+  let tally: PhaseTally | undefined;
+  void ended.then((of) => {
+    tally = of;
+  });
+  let before = await lab.counters();
+  let at = performance.now();
+  while (!tally) {
+    await sleep(Math.max(0, at + 1000 - performance.now()));
+    const [now, time] = [await lab.counters(), performance.now()];
+    rows.push(
+      realServers.map(({ name }) => (((now[name]?.tx ?? 0) - (before[name]?.tx ?? 0)) * 8) / 1000 / (time - at)),
+    );
+    [before, at] = [now, time];
+  }
+  return { rows, tally };
+}
+
+function report(): void {
+  const rowsOf = (of: (cells: readonly Cell[]) => string) => [
+    ['', ...sides],
+    ...wanted.flatMap((key) =>
+      loads.map((load) => [
+        `${key} ${scenarios[key]?.name}, ${load * 100} %`,
+        ...sides.map((side) =>
+          of(cells.filter((cell) => cell.scenario === key && cell.load === load && cell.side === side)),
+        ),
+      ]),
+    ),
+  ];
+  const middle = (of: (cell: Cell) => number) => (some: readonly Cell[]) => median(some.map(of));
+  const tables = {
+    'unevenness of the cards, %': rowsOf((some) => middle(({ unevenness: of }) => of)(some).toFixed(1)),
+    'seconds until even after the change': rowsOf((some) => {
+      const seconds = middle(({ secondsToEven: of }) => of ?? Number.POSITIVE_INFINITY)(some);
+      return Number.isFinite(seconds) ? String(seconds) : 'never';
+    }),
+    'Mbit/s': rowsOf((some) => middle(({ mbit }) => mbit)(some).toFixed(1)),
+    'p99 of a request, ms': rowsOf((some) => String(Math.round(middle(({ p99Ms }) => p99Ms)(some)))),
+  };
+  const machine = { cpu: cpus()[0]?.model ?? '', kernel: release(), node: process.version };
+  const idle = Math.min(...cells.map((cell) => cell.idle));
+  const facts = `${cardMbit} Mbit/s cards, ${rounds} round${rounds === 1 ? '' : 's'}; the processor was never less than ${Math.round(idle * 100)} % idle; Linux ${machine.kernel} (User Mode Linux, one CPU) on ${machine.cpu}, Node ${machine.node}.`;
+  writeFileSync(resultFile, `${JSON.stringify({ cells, machine, rounds }, null, 2)}\n`);
+  const of = Object.entries(tables);
+  process.stdout.write(`${of.map(([what, rows]) => `\n${what}\n${table(rows)}\n`).join('')}\n${facts}\n`);
+  const text = of.map(([what, rows]) => markdown([[what, ...(rows[0] ?? []).slice(1)], ...rows.slice(1)])).join('\n\n');
+  writeFileSync(join(dirname(resultFile), 'result.md'), `${text}\n\n${facts}\n`);
+}

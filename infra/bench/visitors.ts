@@ -19,8 +19,9 @@ export interface Visits {
 export interface PhaseTally {
   /** Replies that came wholly in this phase. */
   replies: number;
-  /** Connections that broke, answers other than 200, visits beyond {@link mostOpen}. */
+  /** Connections that broke, answers other than 200, visits beyond {@link mostOpen}; and how often for which reason. */
   failed: number;
+  reasons: Record<string, number>;
   /** From the wish to the last byte, milliseconds. */
   p50Ms: number;
   p99Ms: number;
@@ -39,7 +40,7 @@ interface Run {
   site: Site;
   open: Set<Socket>;
   took: number[];
-  failed: number;
+  reasons: Record<string, number>;
 }
 
 for await (const line of createInterface({ input: process.stdin })) await visit(JSON.parse(line) as Visits);
@@ -49,7 +50,7 @@ function say(message: unknown): void {
 }
 
 async function visit(visits: Visits): Promise<void> {
-  const run: Run = { visits, site: siteOf(visits.workload, visits.seed), open: new Set(), took: [], failed: 0 };
+  const run: Run = { visits, site: siteOf(visits.workload, visits.seed), open: new Set(), took: [], reasons: {} };
   const random = randomOf(visits.seed + 1);
   say('began');
   let next = performance.now();
@@ -65,21 +66,25 @@ async function visit(visits: Visits): Promise<void> {
       next += random.exponential(1 / perMs);
     }
     say(tallyOf(run));
-    [run.took, run.failed] = [[], 0];
+    [run.took, run.reasons] = [[], {}];
   }
   for (const socket of run.open) socket.destroy();
 }
 
-function tallyOf({ took, failed }: Run): PhaseTally {
+function tallyOf({ took, reasons }: Run): PhaseTally {
   const sorted = took.sort((a, b) => a - b);
   const at = (share: number) => Math.round(sorted[Math.floor(sorted.length * share)] ?? 0);
-  return { replies: sorted.length, failed, p50Ms: at(0.5), p99Ms: at(0.99) };
+  const failed = Object.values(reasons).reduce((sum, of) => sum + of, 0);
+  return { replies: sorted.length, failed, reasons, p50Ms: at(0.5), p99Ms: at(0.99) };
 }
 
 /** One visit: a connection and its requests, each when the reply before has been there for a while. */
 function begin(run: Run, { objects, gaps, client }: Session): void {
+  const failFor = (reason: string) => {
+    run.reasons[reason] = (run.reasons[reason] ?? 0) + 1;
+  };
   if (run.open.size >= mostOpen) {
-    run.failed++;
+    failFor('too many visits at once');
     return;
   }
   const { host, port, workload } = run.visits;
@@ -95,8 +100,9 @@ function begin(run: Run, { objects, gaps, client }: Session): void {
   const ask = (): void => {
     socket.write(`GET /${objects[answered]} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
   };
-  const fail = (): void => {
-    if (!over) run.failed++;
+  const fail = (reason: string): void => {
+    if (over) return;
+    failFor(reason);
     over = true;
     socket.destroy();
   };
@@ -121,7 +127,7 @@ function begin(run: Run, { objects, gaps, client }: Session): void {
       const headEnd = head.indexOf('\r\n\r\n');
       if (headEnd < 0) return true;
       if (!head.startsWith('HTTP/1.1 200')) {
-        fail();
+        fail(head.split('\r\n', 1)[0] ?? '');
         return false;
       }
       body = head.length - headEnd - 4;
@@ -137,7 +143,7 @@ function begin(run: Run, { objects, gaps, client }: Session): void {
   };
   const socket = connect({ host, port, onread: { buffer: into, callback: take } }, ask);
   run.open.add(socket);
-  socket.on('error', fail);
-  socket.on('end', () => over || fail());
+  socket.on('error', (error: NodeJS.ErrnoException) => fail(`${error.code} after ${answered} replies`));
+  socket.on('end', () => fail(`ended after ${answered} replies`));
   socket.on('close', () => run.open.delete(socket));
 }

@@ -24,7 +24,7 @@ export async function startImages(
 
 /** lighttpd on a real server, at several ports: the files of a folder, of which one is called healthz. */
 export const startFiles = (host: Host, { root, ports: [port = 0, ...others] }: { root: string; ports: number[] }) =>
-  startLighttpd(host, { name: 'files', port, root, others });
+  startLighttpd(host, { name: 'files', port, root, others, more: 'server.max-keep-alive-idle = 60' });
 
 /** lighttpd and php-fpm: every path answers with the host's name, PHP's version and the client's address. */
 export async function startPhp(host: Host): Promise<Program[]> {
@@ -167,7 +167,7 @@ ${more}
 `,
   );
   const lighttpd = host.spawn(name, ['lighttpd', '-D', '-f', config]);
-  if (!more) await answers(host, [lighttpd], `http://127.0.0.1:${port}/healthz`);
+  if (name !== 'php') await answers(host, [lighttpd], `http://127.0.0.1:${port}/healthz`);
   return lighttpd;
 }
 

@@ -1,7 +1,7 @@
 // One scheduler in one scenario, at one load after the other, as the lab does it: the simulation's side of the benchmark.
 import { type Headroom, nextHeadroom, settleMs } from '../../src/core/headroom.ts';
 import { secondsToEven, unevenness } from './evenness.ts';
-import { askedMbit, type Scenario, speedsOf, workloadOf } from './scenarios.ts';
+import { askedMbit, isLast, type Scenario, speedsOf, workloadOf } from './scenarios.ts';
 import type { SchedulerName } from './schedulers.ts';
 import { type Reported, type SimulatedCard, type SimulationOptions, simulate } from './simulate.ts';
 
@@ -40,19 +40,19 @@ export function hold(contest: Contest): ContestResult {
   const { scenario, loads, warmUpSeconds, settleSeconds, measuredSeconds, cardMbit } = contest;
   const speeds = speedsOf(scenario, contest.cards, cardMbit);
   const phaseSeconds = settleSeconds + measuredSeconds + scenario.lastGoneSeconds;
-  const within = (now: number) => (now - warmUpSeconds) % phaseSeconds;
+  const inPhase = (now: number) => (now - warmUpSeconds) % phaseSeconds;
   const cards = speeds.map((speedMbit, i): SimulatedCard => {
-    const isLast = i === speeds.length - 1;
+    const differs = isLast(i, speeds.length);
     return {
       speedMbit,
-      ...(isLast && { otherMbit: (now) => (now < warmUpSeconds ? 0 : scenario.lastBusy * speedMbit) }),
-      ...(isLast && { serves: (now) => now < warmUpSeconds || within(now) >= scenario.lastGoneSeconds }),
+      ...(differs && { otherMbit: (now) => (now < warmUpSeconds ? 0 : scenario.lastBusy * speedMbit) }),
+      ...(differs && { serves: (now) => now < warmUpSeconds || inPhase(now) >= scenario.lastGoneSeconds }),
     };
   });
   const asked = loads.map((load) => askedMbit(scenario, speeds, load));
   const phaseAt = (now: number) =>
     Math.max(0, Math.min(loads.length - 1, Math.floor((now - warmUpSeconds) / phaseSeconds)));
-  const { txMbit, requests, connections, lost } = simulate({
+  const { txMbit, repliedAt, took, connections, lost } = simulate({
     ...contest,
     seconds: warmUpSeconds + loads.length * phaseSeconds,
     cards,
@@ -66,17 +66,19 @@ export function hold(contest: Contest): ContestResult {
     const rows = txMbit.slice(from, from + settleSeconds + measuredSeconds);
     const measured = rows.slice(settleSeconds);
     const end = from + settleSeconds + measuredSeconds;
-    const took = requests.flatMap(({ at, took: of }) => (at >= from && at < end ? [of] : [])).sort((a, b) => a - b);
+    const times = Float64Array.from(took.filter((_, n) => within(repliedAt[n] ?? 0, from, end))).sort();
     return {
       load,
       unevenness: unevenness(measured, speeds),
       secondsToEven: secondsToEven(rows, speeds),
       mbit: measured.flat().reduce((sum, of) => sum + of, 0) / measured.length,
-      p99Seconds: took[Math.floor(took.length * 0.99)] ?? 0,
+      p99Seconds: times[Math.floor(times.length * 0.99)] ?? 0,
     };
   });
   return { phases, connections, lost };
 }
+
+const within = (at: number, from: number, end: number) => at >= from && at < end;
 
 /** Stock schedulers know the cards' speeds from the operator: weights in that ratio. The controller learns them. */
 function weightsOf({ scheduler, cardMbit }: Contest, cards: readonly SimulatedCard[]): SimulationOptions['weights'] {

@@ -3,11 +3,11 @@ import type { Workload } from './workload.ts';
 
 export interface Scenario {
   name: string;
-  /** Against the speed of an ordinary card; the last of a pool is the one that is different. */
+  /** Against the speed of an ordinary card; the last quarter of a pool is what is different. */
   lastSpeed: number;
-  /** Share of the last card that other traffic of its host takes. */
+  /** Share of the last cards that other traffic of its host takes. */
   lastBusy: number;
-  /** The last stops for so many seconds at the begin of each phase, and comes back. */
+  /** The last stop for so many seconds at the begin of each phase, and come back. */
   lastGoneSeconds: number;
   largeEvery?: number;
 }
@@ -32,10 +32,12 @@ export const workloadOf = ({ largeEvery }: Scenario, cardMbit: number, medianByt
 });
 
 export const speedsOf = ({ lastSpeed }: Scenario, cards: number, cardMbit: number): number[] =>
-  Array.from({ length: cards }, (_, i) => (i === cards - 1 ? cardMbit * lastSpeed : cardMbit));
+  Array.from({ length: cards }, (_, i) => (isLast(i, cards) ? cardMbit * lastSpeed : cardMbit));
+
+export const isLast = (i: number, cards: number): boolean => i >= cards - Math.ceil(cards / 4);
 
 /** Mbit/s that clients ask for so that the cards are so full in the mean, with what else leaves by them. */
 export function askedMbit(scenario: Scenario, speeds: readonly number[], load: number): number {
-  const room = speeds.reduce((sum, speed) => sum + speed, 0);
-  return load * room - scenario.lastBusy * (speeds.at(-1) ?? 0);
+  const sum = (of: readonly number[]) => of.reduce((all, speed) => all + speed, 0);
+  return load * sum(speeds) - scenario.lastBusy * sum(speeds.filter((_, i) => isLast(i, speeds.length)));
 }

@@ -37,8 +37,10 @@ export interface SimulationOptions {
 export interface SimulationResult {
   /** Mbit/s by second, by card; everything that left it. */
   txMbit: number[][];
-  /** Of every request: when its reply was there, and how long that took since the wish, seconds. */
-  requests: { at: number; took: number }[];
+  /** Of every request: when its reply was there, seconds. */
+  repliedAt: number[];
+  /** Of every request: from the wish to the last byte, seconds. */
+  took: number[];
   connections: number;
   /** Connections that were refused, or lost with their host. */
   lost: number;
@@ -75,7 +77,7 @@ export function simulate(options: SimulationOptions): SimulationResult {
   const known: (Reported | undefined)[] = cards.map(() => undefined);
   const sent = new Float64Array(cards.length);
   const isUp = cards.map(() => true);
-  const result: SimulationResult = { txMbit: [], requests: [], connections: 0, lost: 0 };
+  const result: SimulationResult = { txMbit: [], repliedAt: [], took: [], connections: 0, lost: 0 };
   const nextArrival = arrivalsOf(arrivals, (seconds) => sessionsPerSecond(site, workload, options.askedMbit(seconds)));
 
   const open = (step: number): void => {
@@ -97,7 +99,8 @@ export function simulate(options: SimulationOptions): SimulationResult {
     forgets.add(step + inactiveSeconds * stepsPerSecond, session.card);
   };
   const replied = (session: Open, step: number): void => {
-    result.requests.push({ at: step * stepSeconds, took: (step + 1 - session.wantedAt) * stepSeconds });
+    result.repliedAt.push(step * stepSeconds);
+    result.took.push((step + 1 - session.wantedAt) * stepSeconds);
     const gap = session.plan.gaps[session.answered++];
     if (gap === undefined) {
       ends.add(step + 1 + Math.round(workload.lingerSeconds * stepsPerSecond), session);

@@ -108,11 +108,15 @@ export function nextHeadroom(
     trims.set(name, change > 0 && (loads.get(name) ?? 0) > highLoad ? trim : trim + change);
   }
   center(trims);
-  const weights = new Map<string, number>();
+  const shares = new Map<string, number>();
   for (const [name, { card }] of members) {
     const answer = card ? (gain * proportional * outside(deviations.get(name) ?? 0)) / delayOf(card) : 0;
-    weights.set(name, Math.max(1, Math.round((bases.get(name) ?? 1) * Math.exp((trims.get(name) ?? 0) - answer))));
+    shares.set(name, (bases.get(name) ?? 1) * Math.exp((trims.get(name) ?? 0) - answer));
   }
+  const largest = Math.max(...shares.values());
+  const weights = new Map(
+    [...shares].map(([name, share]) => [name, Math.max(1, Math.round((topWeight * share) / largest))]),
+  );
   return { weights, loads, speeds, trims, gain, swing, since, at: now };
 }
 

@@ -1,7 +1,7 @@
 /** A benchmark is infra/bench/NAME.ts, run in a guest: node NAME.ts RESULT ROUNDS [FLAG...]; see rounds.ts. */
 export interface Benchmark {
   what: string;
-  /** How long ten rounds take. */
+  /** How long ten rounds take on a quiet machine. */
   takes: string;
   /** Debian packages besides the lab's. */
   packages?: string[];
@@ -26,7 +26,7 @@ export const benchmarks: Record<string, Benchmark> = {
   },
   evenness: {
     what: 'how evenly the cards of four real servers are filled: every stock scheduler, and weights by headroom',
-    takes: 'a day',
+    takes: '15 hours',
     flags: { '--quick': 'two scenarios, four schedulers, one load, one round: 5 minutes' },
   },
   api: {

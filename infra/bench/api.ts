@@ -78,6 +78,7 @@ await bench.finish({
     { what: 'a change by the API is in the kernel', goal: 'not later than by keepalived', measured: `${ms('weight', 'dsr-controller').toFixed(1)} ms, ${ms('weight', 'keepalived').toFixed(1)} ms`, met: behind.length === 0 }, // biome-ignore format: short
   ],
 });
+for (const { end } of Object.values(ways)) end?.();
 await farm.end();
 
 /** How long each took, in ms. */

@@ -27,6 +27,7 @@ export interface Way {
   /** With the weight of {@link first}. */
   serve?: (second: boolean) => Promise<unknown>;
   look?: () => Promise<unknown>;
+  end?: () => unknown;
 }
 
 export async function waysOf(farm: Farm): Promise<Record<Side, Way>> {
@@ -91,6 +92,7 @@ function keptOpenWay(farm: Farm): Way {
   return {
     weigh: (weight) => tell(`${weighed(farm, vip, weight)}\n`),
     serve: (second) => tell(second ? added(farm, vip, secondPort) : `-D -t ${vip}:${secondPort}\n`),
+    end: () => running.stdin.end(),
   };
 }
 

@@ -1,9 +1,7 @@
 // In a guest: four real servers, visits that arrive whatever the pool does, at 50, 75 and 95 % of what its cards carry; every
 // stock scheduler and the weights by headroom in turn. How evenly are the cards filled?
-import { writeFileSync } from 'node:fs';
 import { mkdir, truncate, writeFile } from 'node:fs/promises';
-import { cpus, release } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host, Program } from '../lab/host.ts';
 import { makeLab, vip } from '../lab/hosts.ts';
@@ -13,12 +11,10 @@ import { waitFor } from '../lab/wait.ts';
 import { secondsToEven, unevenness } from '../simulation/evenness.ts';
 import { askedMbit, type Scenario, scenarios, speedsOf, workloadOf } from '../simulation/scenarios.ts';
 import { siteOf } from '../simulation/workload.ts';
-import { markdown, median, table } from './numbers.ts';
+import { givenFlags, startBench } from './rounds.ts';
 import type { PhaseTally, Visits } from './visitors.ts';
 
-const [resultFile = '', roundsText = '1', ...flags] = process.argv.slice(2);
-const quick = flags.includes('--quick');
-const rounds = quick ? 1 : Number(roundsText);
+const quick = givenFlags().includes('--quick');
 const stock = ['rr', 'wrr', 'lc', 'wlc', 'sed', 'nq', 'mh'] as const;
 type Side = (typeof stock)[number] | 'headroom';
 const sides: readonly Side[] = quick ? ['rr', 'wlc', 'sed', 'headroom'] : [...stock, 'headroom'];
@@ -30,6 +26,30 @@ const warmUpSeconds = 10;
 /** After each change of the load, before it is measured. */
 const settleSeconds = quick ? 5 : 10;
 const measuredSeconds = 20;
+const kinds = {
+  unevenness: { group: 'unevenness of the cards', unit: '%' },
+  secondsToEven: { group: 'even after the change', unit: 's' },
+  mbit: { group: 'images at the clients', unit: 'Mbit/s', better: 'more' },
+  p99Ms: { group: '99 of 100 requests take less than', unit: 'ms' },
+  failed: { group: 'failed requests', unit: 'in all' },
+  idle: { group: "idle of the guest's one CPU", unit: '%', better: 'more' },
+} as const;
+type Kind = keyof typeof kinds;
+const keyOf = (kind: Kind, scenario: string, load: number) => `${kind} ${scenario} ${load}`;
+const bench = startBench<string, Side>({
+  sides,
+  measures: Object.fromEntries(
+    (Object.keys(kinds) as Kind[]).flatMap((kind) =>
+      wanted.flatMap((key) =>
+        loads.map((load) => [
+          keyOf(kind, key, load),
+          { what: `${key} ${scenarios[key]?.name} at ${load * 100} %`, ...kinds[kind] },
+        ]),
+      ),
+    ),
+  ),
+  ...(quick && { mostRounds: 1 }),
+});
 
 const lab = await makeLab({ realServers: 4, mbit: cardMbit });
 const { director, client, realServers } = lab;
@@ -75,20 +95,14 @@ const members = (speeds?: readonly number[]) => ({
 });
 
 interface Cell {
-  scenario: string;
-  load: number;
-  side: Side;
-  round: number;
   /** Coefficient of variation of the cards' loads over windows of 10 s, percent. */
   unevenness: number;
   secondsToEven: number | null;
   mbit: number;
-  p50Ms: number;
   p99Ms: number;
-  replies: number;
   failed: number;
   reasons: Record<string, number>;
-  /** Share of the guest's processor that was idle. */
+  /** Percent. */
   idle: number;
 }
 const words = ({ unevenness: of, secondsToEven: even, mbit, p99Ms, failed, reasons, idle }: Cell): string =>
@@ -96,10 +110,9 @@ const words = ({ unevenness: of, secondsToEven: even, mbit, p99Ms, failed, reaso
     reasons,
   )
     .map(([what, count]) => ` (${what}: ${count})`)
-    .join('')}, processor ${Math.round(idle * 100)} % idle`;
+    .join('')}, processor ${Math.round(idle)} % idle`;
 
-const cells: Cell[] = [];
-for (let round = 1; round <= rounds; round++)
+for (let round = 1; round <= bench.rounds; round++)
   for (const key of wanted) {
     const scenario = scenarios[key] as Scenario;
     await prepare(scenario, round);
@@ -107,7 +120,12 @@ for (let round = 1; round <= rounds; round++)
   }
 visitors.end();
 await lab.close();
-report();
+await bench.finish({
+  settings: { cardMbit, medianBytes, settleSeconds, measuredSeconds, loads, scenarios: wanted, quick },
+  programs: [],
+  about: `Four real servers with cards of ${cardMbit} Mbit/s; visits arrive whatever the pool does; unevenness is the coefficient of variation of the cards' loads over windows of 10 s. ${measuredSeconds} s a load; the sides alternate.`,
+  verdict: [],
+});
 
 /** Objects of this scenario, cards of its speeds. */
 async function prepare(scenario: Scenario, seed: number): Promise<void> {
@@ -185,19 +203,16 @@ async function run(key: string, scenario: Scenario, side: Side, round: number): 
     await after();
     const measured = rows.slice(settleSeconds, settleSeconds + measuredSeconds);
     const cell: Cell = {
-      scenario: key,
-      load,
-      side,
-      round,
       unevenness: unevenness(measured, speeds) * 100,
       secondsToEven: secondsToEven(rows, speeds) ?? null,
       mbit: measured.flat().reduce((sum, of) => sum + of, 0) / measured.length,
-      ...tally,
-      idle: await idle(),
+      p99Ms: tally.p99Ms,
+      failed: tally.failed,
+      reasons: tally.reasons,
+      idle: 100 * (await idle()),
     };
-    cells.push(cell);
+    for (const kind of Object.keys(kinds) as Kind[]) bench.record(side, { [keyOf(kind, key, load)]: cell[kind] });
     process.stdout.write(`${scenario.name} ${load * 100} % ${side}: ${words(cell)}\n`);
-    writeFileSync(resultFile, `${JSON.stringify({ cells }, null, 2)}\n`);
   }
   if (side === 'headroom') await put('headroom', pool);
 }
@@ -236,36 +251,4 @@ async function meter(ended: Promise<PhaseTally>): Promise<{ rows: number[][]; ta
     [before, at] = [now, time];
   }
   return { rows, tally };
-}
-
-function report(): void {
-  const rowsOf = (of: (cells: readonly Cell[]) => string) => [
-    ['', ...sides],
-    ...wanted.flatMap((key) =>
-      loads.map((load) => [
-        `${key} ${scenarios[key]?.name}, ${load * 100} %`,
-        ...sides.map((side) =>
-          of(cells.filter((cell) => cell.scenario === key && cell.load === load && cell.side === side)),
-        ),
-      ]),
-    ),
-  ];
-  const middle = (of: (cell: Cell) => number) => (some: readonly Cell[]) => median(some.map(of));
-  const tables = {
-    'unevenness of the cards, %': rowsOf((some) => middle(({ unevenness: of }) => of)(some).toFixed(1)),
-    'seconds until even after the change': rowsOf((some) => {
-      const seconds = middle(({ secondsToEven: of }) => of ?? Number.POSITIVE_INFINITY)(some);
-      return Number.isFinite(seconds) ? String(seconds) : 'never';
-    }),
-    'Mbit/s': rowsOf((some) => middle(({ mbit }) => mbit)(some).toFixed(1)),
-    'p99 of a request, ms': rowsOf((some) => String(Math.round(middle(({ p99Ms }) => p99Ms)(some)))),
-  };
-  const machine = { cpu: cpus()[0]?.model ?? '', kernel: release(), node: process.version };
-  const idle = Math.min(...cells.map((cell) => cell.idle));
-  const facts = `${cardMbit} Mbit/s cards, ${rounds} round${rounds === 1 ? '' : 's'}; the processor was never less than ${Math.round(idle * 100)} % idle; Linux ${machine.kernel} (User Mode Linux, one CPU) on ${machine.cpu}, Node ${machine.node}.`;
-  writeFileSync(resultFile, `${JSON.stringify({ cells, machine, rounds }, null, 2)}\n`);
-  const of = Object.entries(tables);
-  process.stdout.write(`${of.map(([what, rows]) => `\n${what}\n${table(rows)}\n`).join('')}\n${facts}\n`);
-  const text = of.map(([what, rows]) => markdown([[what, ...(rows[0] ?? []).slice(1)], ...rows.slice(1)])).join('\n\n');
-  writeFileSync(join(dirname(resultFile), 'result.md'), `${text}\n\n${facts}\n`);
 }

@@ -3,7 +3,8 @@ import { cpus } from 'node:os';
 import { type Contest, hold } from '../simulation/contest.ts';
 import { scenarios } from '../simulation/scenarios.ts';
 import { schedulerNames } from '../simulation/schedulers.ts';
-import { median, table } from './numbers.ts';
+import { median } from './numbers.ts';
+import { table } from './result.ts';
 
 type Side = Contest['scheduler'];
 type Pool = Omit<Contest, 'scenario' | 'scheduler' | 'seed'>;

@@ -19,20 +19,21 @@ async function site(t: Parameters<typeof startController>[0]): Promise<Controlle
     address === '192.0.2.12' ? down : { verdict: 'up', hard: false, words: 'answered' };
   c.attest('rs1', '192.0.2.11', [vip]);
   c.attest('rs2', '192.0.2.12', [vip]);
-  c.traffic.take('rs1', {
-    card: {
-      interface: 'eth0',
-      mac: '02:00:00:00:00:11',
-      speedMbit: 100,
-      rxBytes: 10,
-      txBytes: 20,
-      rxPackets: 1,
-      txPackets: 2,
-      rxLost: 3,
-      txLost: 4,
-      at: 0,
-    },
-  });
+  for (const at of [0, 1000])
+    c.traffic.take('rs1', {
+      card: {
+        interface: 'eth0',
+        mac: '02:00:00:00:00:11',
+        speedMbit: 100,
+        rxBytes: 10,
+        txBytes: 20,
+        rxPackets: 1,
+        txPackets: 2,
+        rxLost: 3,
+        txLost: 4,
+        at,
+      },
+    });
   await c.call('PUT', '/v1/pools/web?waitMs=5000', webPool());
   return c;
 }

@@ -85,8 +85,8 @@ function growthOf(seen: readonly DayPeak[]): number {
   return growing < slopes.length * agreed ? 0 : Math.max(0, quantile(slopes, 0.5));
 }
 
-/** The least value that this part of all is not above. */
+/** The least value that this part of all is not above. Of one value at least. */
 function quantile(values: readonly number[], part: number): number {
   const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.max(0, Math.ceil(sorted.length * part - 1e-9) - 1)] ?? 0;
+  return sorted[Math.max(0, Math.ceil(sorted.length * part - 1e-9) - 1)] as number;
 }

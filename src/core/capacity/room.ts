@@ -44,17 +44,10 @@ export function membersOf(
   return found.map(({ isLocal, kernelWeight, ...member }) => {
     if (!isLocal || otherWeights === 0) return member;
     // By its weight it sends so much of the pool; the rest is PHP, requests on their way, and so on.
-    const ofPool = (read: (of: Member) => number) =>
-      (others.reduce((sum, other) => sum + read(other), 0) * kernelWeight) / otherWeights;
-    const own = Math.max(0, (member.txMbit ?? 0) - ofPool(({ txMbit }) => txMbit ?? 0));
-    return {
-      ...member,
-      ownMbit: own,
-      usualMbit: Math.min(
-        member.usualMbit,
-        ofPool(({ usualMbit }) => usualMbit),
-      ),
-    };
+    const share = kernelWeight / otherWeights;
+    const own = Math.max(0, (member.txMbit ?? 0) - carriedBy(others) * share);
+    const usual = others.reduce((sum, { usualMbit }) => sum + usualMbit, 0) * share;
+    return { ...member, ownMbit: own, usualMbit: Math.min(member.usualMbit, usual) };
   });
 }
 

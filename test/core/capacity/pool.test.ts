@@ -234,6 +234,12 @@ holds(
   }),
 );
 
+t.test('a pool that no day is known of is learnt about', async (t) => {
+  const { pools, cards, ...facts } = site({ rs1: { card: card(30) } });
+  const of = capacityOf('web', pools.web as Pool, { ...facts, capacity: { cards, pasts: new Map() } });
+  t.match(of, { peak: null, forecast: { state: 'learning', daysSeen: 0 } });
+});
+
 t.test('a minute counts for each pool, whole when all its cards were heard of', async (t) => {
   const { pools, standings, localAddresses, cards } = site({ rs1: { card: card(30) }, rs2: { card: card(12) } });
   const facts = { standings, localAddresses, day: 7 };

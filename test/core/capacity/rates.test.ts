@@ -58,6 +58,11 @@ t.test('before the first look there is what is now, and after an hour of silence
   t.strictSame([...cardsNow(long, new Map()).keys()], ['rs2']);
 });
 
+t.test('one look makes nothing usual yet, and a speed that nobody knows stays unknown', async (t) => {
+  const { long } = live(0, () => ({ rs1: rate(7, { speedMbit: null }) }));
+  t.match(cardsNow(long, new Map()).get('rs1'), { speedMbit: null, txMbit: null, usualMbit: 0 });
+});
+
 t.test('what is usual follows over some minutes', async (t) => {
   const usual = (seconds: number) =>
     cardsNow(live(seconds, (second) => ({ rs1: rate(second < 3600 ? 10 : 50) })).long, new Map()).get('rs1')

@@ -1,5 +1,3 @@
-import { performance } from 'node:perf_hooks';
-import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import { vip, vip6 } from '../../infra/lab/hosts.ts';
 import { startImages, startPhp } from '../../infra/lab/parts.ts';
@@ -175,44 +173,3 @@ t.test('a real server that looks for its gateway names its own address, never th
   const named = frames.filter(asks).map(({ text }) => /tell ([^, ]+)/.exec(text)?.[1]);
   t.same([...new Set(named)].sort(), [rs1.ip, rs2.ip]);
 });
-
-t.test(
-  'status says how full the pool is, by what the real servers’ kernels count and how fast their cards are',
-  async (t) => {
-    interface Told {
-      pools: { web: { capacity: { carriedMbit: number; cards: Record<string, number>; capacityMbit: number | null } } };
-    }
-    const capacity = async () => (await api.call<Told>('GET', '/v1/status?pool=web')).body.pools.web.capacity;
-    const sent = async () => {
-      const counters = await site.counters();
-      return (counters.rs1?.tx ?? 0) + (counters.rs2?.tx ?? 0);
-    };
-    const ending = new AbortController();
-    let fetched: unknown = 0;
-    const load = (async () => {
-      while (!ending.signal.aborted) fetched = (await fetchImages(client, vip, 50)).length;
-    })();
-    try {
-      await until(async () => (await capacity()).carriedMbit > 0.2, 'traffic to be seen');
-      const [began, before] = [performance.now(), await sent()];
-      const seen: number[] = [];
-      while (performance.now() - began < 6000) {
-        seen.push((await capacity()).carriedMbit);
-        await setTimeout(500);
-      }
-      const mbit = (((await sent()) - before) * 8) / 1000 / (performance.now() - began);
-      const mean = seen.reduce((a, b) => a + b, 0) / seen.length;
-      t.comment(`${mean.toFixed(2)} Mbit/s told, ${mbit.toFixed(2)} counted`);
-      t.ok(mean > mbit * 0.6 && mean < mbit * 1.5, `${mean} of ${mbit}`);
-      t.equal(fetched, 50);
-    } finally {
-      ending.abort();
-      await load;
-    }
-    const { cards, capacityMbit } = await capacity();
-    for (const rs of [rs1, rs2])
-      t.equal(cards[rs.name], Number((await rs.exec(['cat', '/sys/class/net/eth0/speed'])).stdout), rs.name);
-    const all = (cards.rs1 ?? 0) + (cards.rs2 ?? 0);
-    t.ok((capacityMbit ?? 0) > all * 0.7 && (capacityMbit ?? 0) <= all, `${capacityMbit} of ${all}`);
-  },
-);

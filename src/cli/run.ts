@@ -5,6 +5,7 @@ import { createAct } from './cli.ts';
 import { addAgents } from './commands/agent.ts';
 import { addDocuments } from './commands/apply.ts';
 import { addAudit } from './commands/audit.ts';
+import { addCapacity } from './commands/capacity.ts';
 import { addChanges } from './commands/change.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addDoctor } from './commands/doctor.ts';
@@ -55,6 +56,7 @@ function build(io: Io, ended: (code: number) => void): Command {
     addDrain,
     addEvents,
     addDoctor,
+    addCapacity,
     addAgents,
     addTokens,
     addAudit,

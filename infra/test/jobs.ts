@@ -14,7 +14,7 @@ export interface Settings {
 }
 
 /** Upper limit of a test file, for one that hangs and whose own limit hangs with it. */
-const limitSeconds = (env: Settings['env']) => (env.LONG ? 14_400 : 1200);
+const limitSeconds = (env: Settings['env']) => (env.LONG ? 14_400 : 1800);
 /** tap's limit of a file that sets none: generous, since a busy machine is no failure. */
 const tapEnv = { TAP: '1', TAP_TIMEOUT: '300' };
 const loader = (root: string) => ['--import', join(root, 'infra/test/typescript.js')];

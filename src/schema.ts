@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type Check, checkSchema, plainCheck } from './check-schema.ts';
 import { canonical, familyOf, hostPrefix, isAddress, notUnicast } from './core/address.ts';
-import { splitOrigin, urlFaults, urlFields } from './url-schema.ts';
+import { edgePortSchema, splitOrigin, urlFaults, urlFields } from './url-schema.ts';
 
 /** IPVS schedulers of the stock kernel (net/netfilter/ipvs/Kconfig). */
 export const schedulers = [
@@ -239,6 +239,20 @@ const vipReport = z.object({
   listening: z.record(z.string().max(20), z.enum(['vip', 'own-address-only', 'nothing'])).optional(),
   /** Why this host would drop what clients or the prober send to the VIP, in words. */
   unreachable: z.string().max(500).optional(),
+  /** Of ports with the engine "edge", such as "80/tcp". */
+  edge: z
+    .record(
+      z.string().max(20),
+      z.object({
+        /** The host's web server answers by rules of a pool, if perhaps by older ones. */
+        serving: z.boolean(),
+        /** Why it does not answer by the present ones, in words. */
+        problem: z.string().max(500).optional(),
+        /** Of the certificate that clients are shown, RFC 3339. */
+        certificateExpires: z.string().max(40).optional(),
+      }),
+    )
+    .optional(),
   /** What may go wrong one day, in words; takes nothing out of service. */
   warnings: z.array(z.string().max(500)).max(100).optional(),
 });
@@ -325,6 +339,8 @@ export const agentDesiredSchema = z.object({
       /** The real server's own address in the pools of this VIP. */
       address: anAddress,
       ports: z.array(z.string()),
+      /** Those whose engine is "edge". */
+      edge: z.record(z.string(), edgePortSchema).optional(),
     }),
   ),
   /** Addresses that probes come from: each host must be able to answer them directly. */

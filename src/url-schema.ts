@@ -135,6 +135,7 @@ export const edgePortSchema = z.object({
   rules: z.array(ruleSchema),
   otherwise: targetSchema,
   ...edgeSchema.shape,
+  origin: originSchema,
   /** What of the cache counts no more: all that came before the generation; and by path, the last word first. */
   generation: z.number().int().default(0),
   purged: z.array(z.object({ path: z.string(), generation: z.number().int() })).default([]),

@@ -103,7 +103,7 @@ t.test('where attestation is optional, only an agent that speaks is asked', asyn
 
 /** What an agent is to have of these pools. */
 const desiredOf = (name: string, of: Pools, drains: Drain[] = []) =>
-  agentDesired(name, { revision: 7, probers: ['169.254.1.1'], drains }, of);
+  agentDesired(name, { revision: 7, probers: ['169.254.1.1'], drains, purges: {} }, of);
 
 const pools = (more: object) =>
   poolsSchema.parse({

@@ -10,6 +10,8 @@ export interface EdgeHost {
   /** Of the ports that speak TLS. */
   certificate?: string | undefined;
   key?: string | undefined;
+  /** What tells that certificate from the next one, so that nginx is made to read a new one. */
+  certificateIs?: string | undefined;
 }
 
 export interface EdgeService extends EdgePort {
@@ -93,7 +95,7 @@ server {
   listen ${vip.includes(':') ? `[::]:${port}` : port}${flag};
   listen ${address}:${port}${flag};
   server_name _;
-${tls ? `  ssl_certificate ${quoted(host.certificate ?? '')};\n  ssl_certificate_key ${quoted(host.key ?? '')};\n` : ''}
+${tls ? `  # ${host.certificateIs}\n  ssl_certificate ${quoted(host.certificate ?? '')};\n  ssl_certificate_key ${quoted(host.key ?? '')};\n` : ''}
   # As the rules are tested to be read.
   merge_slashes on;
   ignore_invalid_headers on;
@@ -105,6 +107,7 @@ ${tls ? `  ssl_certificate ${quoted(host.certificate ?? '')};\n  ssl_certificate
   tcp_nopush on;
 
   location = ${edgePath} {
+    access_log off;
     default_type text/plain;
     return 200 "${stampMark}\\n";
   }

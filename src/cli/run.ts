@@ -14,6 +14,7 @@ import { addGet } from './commands/get.ts';
 import { addLogin } from './commands/login.ts';
 import { addStatus } from './commands/status.ts';
 import { addTokens } from './commands/token.ts';
+import { addUrl } from './commands/url.ts';
 import { type Io, print } from './io.ts';
 import { settingsSpec } from './settings.ts';
 
@@ -55,6 +56,7 @@ function build(io: Io, ended: (code: number) => void): Command {
     addDrain,
     addEvents,
     addDoctor,
+    addUrl,
     addAgents,
     addTokens,
     addAudit,

@@ -169,7 +169,7 @@ function portDetail(name: string, pool: Pool, portKey: string, facts: StatusFact
     return {
       desired: port,
       actual: service ? { ...service.config, destinations: service.destinations.length } : null,
-      reason: facts.standings.get(name)?.ports.get(portKey)?.notice ?? 'balanced over the real servers',
+      reason: facts.standings.get(name)?.ports.get(portKey)?.notice ?? balancedWords(port),
       traffic: facts.traffic.services.get(serviceKey(id)) ?? null,
     };
   const key = serviceKey(id);
@@ -179,6 +179,11 @@ function portDetail(name: string, pool: Pool, portKey: string, facts: StatusFact
     localPortProblem(id, facts) ?? `stays on this host${listening ? `: something listens on port ${id.port}` : ''}`;
   return { desired: port, actual: { listening, accepting, service: service !== undefined }, reason };
 }
+
+const balancedWords = (port: Pool['ports'][string] | undefined): string =>
+  port?.policy === 'url'
+    ? `the URL decides (engine "${port.engine}"); connections are balanced over the real servers`
+    : 'balanced over the real servers';
 
 /** What holds of whole ports: a limit, or a fallback. */
 function noticesOf(name: string, facts: Pick<StatusFacts, 'standings'>): string[] {

@@ -70,6 +70,7 @@ const allServe = () =>
   until(
     async () => (await ipvs(director)).filter((line) => line.endsWith('-w 100')).length === 3,
     'all to carry traffic',
+    300_000,
   );
 
 const origin = director.spawn('origin', [process.execPath, '-e', originScript]);
@@ -116,6 +117,7 @@ t.test('images come from the real servers, by their own cards, and all else from
 
 t.test('an upload reaches the director while it is still sent, and may be large', async (t) => {
   const upload = client.exec(['curl', '-s', '--max-time', '60', '-X', 'POST', '-T', '-', `http://${vip}/upload.php`]);
+  upload.catch(() => {}); // it is awaited below
   upload.stdin?.write('first');
   await until(
     async () => (await readFile(origin.log, 'utf8')).includes('upload begins\nupload begins'),

@@ -42,7 +42,8 @@ const reloadMs = 3000;
 export function createEdge({ settings, stateDir, controllerAddresses, log }: EdgeOptions): Edge {
   const file = settings?.file ?? join(stateDir, 'edge.conf');
   const nothing = { text: undefined, stamp: '' };
-  const good = join(stateDir, 'edge-good.conf');
+  // A name that nginx's include of edge*.conf does not find.
+  const good = join(stateDir, 'edge.good');
   let failed: { text: string; words: string | undefined; at: number } | undefined;
   let looked: { text: string | undefined; at: number; found: EdgeFound } | undefined;
 

@@ -40,13 +40,12 @@ const noCheck = z
 const portKey = z.string().regex(/^[1-9]\d{0,4}\/(tcp|udp)$/, { error: 'a port is written like "80/tcp" or "53/udp"' })
   .refine((key) => Number.parseInt(key, 10) <= 65535, { error: 'a port is 1 to 65535' }); // biome-ignore format: short
 
-const defaultScheduler = 'wlc';
-/** What weights by headroom drive (infra/simulation compares it with others). */
-const headroomScheduler = 'sed';
+/** Those whose choice follows weights closely enough for weights by headroom (infra/simulation compares them). */
+const headroomSchedulers: readonly string[] = ['wlc', 'sed', 'nq'];
 
 /** Of an IPVS service. */
 const serviceFields = {
-  scheduler: z.enum(schedulers, { error: `the schedulers are ${schedulers.join(', ')}` }).default(defaultScheduler),
+  scheduler: z.enum(schedulers, { error: `the schedulers are ${schedulers.join(', ')}` }).default('wlc'),
   schedulerFlags: z
     .array(z.enum(schedulerFlags, { error: `the scheduler flags are ${schedulerFlags.join(', ')}` }))
     .max(3)
@@ -94,16 +93,6 @@ export const realServerSchema = z
     error: 'lowerThreshold is at most upperThreshold',
   });
 
-/** With {@link headroomScheduler} where no other scheduler was chosen. */
-function mapPorts(ports: Record<string, z.infer<typeof portSchema>>): typeof ports {
-  return Object.fromEntries(
-    Object.entries(ports).map(([key, port]) => [
-      key,
-      isBalanced(port) && port.scheduler === defaultScheduler ? { ...port, scheduler: headroomScheduler } : port,
-    ]),
-  );
-}
-
 export const realServersSchema = z.record(nameSchema, realServerSchema);
 
 export const poolSchema = z
@@ -131,7 +120,6 @@ export const poolSchema = z
       .enum(['refuse', 'director', 'keep'], { error: 'fallback is "refuse", "director" or "keep"' })
       .default('refuse'),
   })
-  .overwrite((pool) => (pool.balance === 'headroom' ? { ...pool, ports: mapPorts(pool.ports) } : pool))
   .superRefine((pool, context) => {
     const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
     const family = familyOf(pool.vip);
@@ -159,10 +147,10 @@ export const poolSchema = z
         if (origin !== undefined && Object.values(pool.realServers).some(({ address }) => address === origin))
           problem(path('edge', 'origin'), "the origin is the director's own address, not a real server's");
       }
-      if (pool.balance === 'headroom' && port.scheduler !== headroomScheduler)
+      if (pool.balance === 'headroom' && !headroomSchedulers.includes(port.scheduler))
         problem(
           path('scheduler'),
-          `with balance "headroom" the scheduler is ${headroomScheduler}, which its weights steer best: leave "scheduler" out`,
+          `with balance "headroom" the scheduler is ${headroomSchedulers.join(', ')}: ${port.scheduler} does not follow the weights from connection to connection`,
         );
       if (port.onePacket && !key.endsWith('/udp')) problem(path('onePacket'), 'onePacket is for UDP ports only');
       for (const flag of port.schedulerFlags ?? [])

@@ -42,6 +42,7 @@ ${folders.map((name) => `  ${name}_temp_path ${dir}/${name};`).join('\n')}
 ${http.includes('access_log') ? '' : '  access_log off;'}
 ${http}
   include ${dir}/dsr*.conf;
+  include ${dir}/state/edge*.conf;
 }
 `,
   );

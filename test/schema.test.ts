@@ -55,6 +55,14 @@ const wrong: [string, unknown, string[]][] = [
   ['port 65536', pool({ ports: { '65536/tcp': balanced } }), ['ports.65536/tcp: a port is 1 to 65535']],
   ['an unknown policy', port({ policy: 'both' }), [`ports.80/tcp.policy: ${policyHelp}`]],
   ['an unknown scheduler', port({ scheduler: 'fair' }), [`ports.80/tcp.scheduler: ${schedulerHelp}`]],
+  [
+    'a scheduler that weights by headroom cannot steer',
+    pool({ balance: 'headroom', ports: { '80/tcp': { ...balanced, scheduler: 'wrr' } } }),
+    [
+      'ports.80/tcp.scheduler: with balance "headroom" the scheduler is wlc, sed, nq: wrr does not follow the weights from connection to connection',
+    ],
+  ],
+  ['an unknown balance', pool({ balance: 'bytes' }), ['balance: balance is "weights" or "headroom"']],
   ['an unknown flag', port({ schedulerFlags: ['fast'] }), [`ports.80/tcp.schedulerFlags.0: ${flagHelp}`]],
   [
     'a flag of another scheduler',
@@ -189,6 +197,7 @@ t.test('what is left out has the defaults of the design', async (t) => {
     attestation: 'required',
     agentTimeoutMs: 5000,
     slowStartMs: 0,
+    balance: 'weights',
     maxEjectedPercent: 50,
     fallback: 'refuse',
   });

@@ -3,8 +3,8 @@ import t from 'tap';
 import { fieldErrors } from '../src/api/problems.ts';
 import { isBalanced, isForwarded, poolSchema } from '../src/schema.ts';
 import { splitOrigin } from '../src/url-schema.ts';
-import { holds } from './property.ts';
 import { rulesArb } from './core/url/policies.ts';
+import { holds } from './property.ts';
 
 const rules = [{ match: { extensions: ['jpg'] }, to: 'real-servers' }];
 const edge = { origin: '192.0.2.10:8080' };
@@ -65,12 +65,21 @@ t.test('settings of one engine are not for another, and each has what it needs',
   t.match(errors({ engine: 'redirect' }), [/^redirect: .*needs a host name for each real server/]);
   t.match(errors({ engine: 'handoff', edge }), [/^edge: these are settings of the engine "edge".*is "handoff"/]);
   t.match(errors({ edge, handoff: {} }), [/^handoff: these are settings/]);
-  t.match(errors({ edge, affinity: 'url-hash' }), [/^affinity: .*IPVS picks the server before any URL is read.*"handoff" or "redirect"/]);
+  t.match(errors({ edge, affinity: 'url-hash' }), [
+    /^affinity: .*IPVS picks the server before any URL is read.*"handoff" or "redirect"/,
+  ]);
   t.match(errors({ edge, engine: 'proxy' }), [/^engine: the engines are edge, handoff, redirect/]);
   t.match(errors({ edge }, '80/udp'), [/a URL policy is for TCP ports only/]);
   t.match(errors({ edge: { origin: '192.0.2.100:8080' } }), [/^edge.origin: .*the VIP is every real server's too/]);
   t.match(errors({ edge: { origin: '192.0.2.11:8080' } }), [/^edge.origin: .*not a real server's/]);
-  for (const origin of ['192.0.2.10', '192.0.2.10:0', '192.0.2.10:99999', 'director:80', '2001:db8::1:80', '[192.0.2.10]:80'])
+  for (const origin of [
+    '192.0.2.10',
+    '192.0.2.10:0',
+    '192.0.2.10:99999',
+    'director:80',
+    '2001:db8::1:80',
+    '[192.0.2.10]:80',
+  ])
     t.match(errors({ edge: { origin } }), [/an address of the director with a port/], origin);
   t.match(errors({ edge: { origin: '127.0.0.1:80' } }), [/that the real servers reach/]);
   t.match(errors({ engine: 'redirect', redirect: { hosts: { rs1: 'a/b' } } }), [/a host name with or without a port/]);

@@ -5,6 +5,7 @@ import { createAct } from './cli.ts';
 import { addAgents } from './commands/agent.ts';
 import { addDocuments } from './commands/apply.ts';
 import { addAudit } from './commands/audit.ts';
+import { addCapacity } from './commands/capacity.ts';
 import { addChanges } from './commands/change.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addDoctor } from './commands/doctor.ts';
@@ -57,6 +58,7 @@ function build(io: Io, ended: (code: number) => void): Command {
     addEvents,
     addDoctor,
     addUrl,
+    addCapacity,
     addAgents,
     addTokens,
     addAudit,

@@ -37,7 +37,7 @@ async function makeHost(t: Test, more: Partial<EdgeSettings> = {}) {
   const words = ['-c', files.main, '-e', 'stderr'];
   const settings: EdgeSettings = {
     root: join(dir, 'root'),
-    file: files.included,
+    file: join(dir, 'state/edge.conf'),
     cache: join(dir, 'cache'),
     validate: [program, '-t', '-q', ...words],
     reload: [program, '-s', 'reload', ...words],
@@ -65,7 +65,7 @@ async function makeHost(t: Test, more: Partial<EdgeSettings> = {}) {
     (await exchange(port, Buffer.from(`GET ${path} HTTP/1.0\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n`), 10_000)).split(
       '\r\n\r\n',
     )[1];
-  return { dir, port, asked, make, desired, get, key: `${vip} ${port}/tcp`, file: files.included, nginx };
+  return { dir, port, asked, make, desired, get, key: `${vip} ${port}/tcp`, file: settings.file ?? '' };
 }
 
 const nothing = agentDesiredSchema.parse({ revision: 2, vips: [] });

@@ -126,14 +126,17 @@ t.test('an agent of a port with the engine "edge" has its rules, and what of its
     ...{ pool: 'web', realServer: 'rs9', vip, address: '192.0.2.19', ports: ['80/tcp'] },
     ...{ deadline: 1, drainMs: 1, done: false },
   };
-  const leaving = (drains: Drain[]) => agentDesired('rs9', { ...state, drains }, of).vips.map((one) => Object.keys(one.edge ?? {}));
+  const leaving = (drains: Drain[]) =>
+    agentDesired('rs9', { ...state, drains }, of).vips.map((one) => Object.keys(one.edge ?? {}));
   t.strictSame(leaving([drain]), [['80/tcp']], 'who leaves a pool answers by its rules to the end');
   t.strictSame(leaving([{ ...drain, pool: 'gone' }]), [[]]);
   t.strictSame(leaving([{ ...drain, vip: '192.0.2.55' }]), [[]]);
 });
 
 t.test('a real server whose web server does not answer by the rules is unfit, with the reason', async (t) => {
-  const report = (edge: object) => ({ vips: { [vip]: { present: true, suppressed: true, edge: { '80/tcp': edge } } } });
+  const report = (edge: { serving: boolean; problem: string }) => ({
+    vips: { [vip]: { present: true, suppressed: true, edge: { '80/tcp': edge } } },
+  });
   t.match(said(report({ serving: false, problem: 'nobody answers' }), 0), {
     verdict: 'unfit',
     reason: 'on rs1 no web server answers by the rules of 80/tcp: nobody answers',

@@ -112,7 +112,7 @@ t.test('images come from the real servers, by their own cards, and all else from
     await get('/page.php?a=%2F', '-H', 'X-Forwarded-For: 6.6.6.6', '-H', 'Forwarded: for=6.6.6.6'),
   );
   t.strictSame(page, { method: 'GET', url: '/page.php?a=%2F', bytes: 0, host: vip, from: client.ip });
-  t.match(JSON.parse(await get('/img/who.jpg', '-d', 'x')), { method: 'POST', url: '/img/who.jpg', bytes: 1 });
+  t.match(await get('/img/who.jpg', '-d', 'x'), /^from the director/, 'a POST is nothing for a real server');
 });
 
 t.test('an upload reaches the director while it is still sent, and may be large', async (t) => {
@@ -133,7 +133,7 @@ t.test('what a real server lacks it fetches once, and again when it is purged', 
   t.equal((await counts())['/img/new.jpg'], 3, 'once by each of three');
   const { status, body } = await api.call<{ waiting: string[] }>(
     'DELETE',
-    '/v1/pools/web/cache?path=/img/new.jpg&waitMs=20000',
+    '/v1/pools/web/cache?path=/img/new.jpg&waitMs=60000',
   );
   t.match({ status, body }, { status: 200, body: { purged: '/img/new.jpg', waiting: [] } });
   await until(async () => {

@@ -69,8 +69,9 @@ async function main(): Promise<void> {
       ]),
   };
 
+  const { root } = settings.edge;
   const edge = createEdge({
-    settings: settings.edge,
+    settings: root === undefined ? undefined : { ...settings.edge, root },
     stateDir: settings.stateDir,
     controllerAddresses: () => controllerIs,
     log: (keys, message) => log.info(keys, message),

@@ -14,7 +14,7 @@ const command = (usual: string[]) =>
     .default(usual);
 
 const edgeSchema = z.strictObject({
-  root: path('root').describe('folder of the images that this host answers with; allows the engine "edge"'),
+  root: path('root').optional().describe('folder of the images that this host answers with; allows the engine "edge"'),
   file: path('file')
     .optional()
     .describe(
@@ -46,7 +46,8 @@ const edgeSchema = z.strictObject({
     'how nginx is made to read it (default: systemctl reload nginx)',
   ),
 });
-export type EdgeSettings = z.infer<typeof edgeSchema>;
+/** Of an operator who has allowed it. */
+export type EdgeSettings = z.infer<typeof edgeSchema> & { root: string };
 
 const settingsSchema = z
   .strictObject({
@@ -69,7 +70,7 @@ const settingsSchema = z
       .array(z.string().refine(isNetwork, { error: 'a network such as 192.0.2.0/24' }))
       .optional()
       .describe("networks that a VIP may lie in, such as 192.0.2.0/24 (default: any VIP of the controller's pools)"),
-    edge: edgeSchema.optional(),
+    edge: edgeSchema.prefault({}),
     shutdownDrainMs: z
       .number({ error: 'milliseconds' })
       .int()

@@ -107,7 +107,8 @@ t.test('images come from the real servers, by their own cards, and all else from
   const after = await site.counters();
   const sent = (name: string) => (after[name]?.tx ?? 0) - (before[name]?.tx ?? 0);
   for (const { name } of realServers) t.ok(sent(name) > 2 * size, `${name} sent ${sent(name)}`);
-  t.ok(sent('director') < size / 10, `the director sent ${sent('director')}`);
+  // Its own talk, while all of that goes on; one image would be more.
+  t.ok(sent('director') < size, `the director sent ${sent('director')}`);
   const page = JSON.parse(
     await get('/page.php?a=%2F', '-H', 'X-Forwarded-For: 6.6.6.6', '-H', 'Forwarded: for=6.6.6.6'),
   );

@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { commandOf } from '../src/core/steps.ts';
+import { withEdge } from '../src/core/url/edge.ts';
 import { createSignal, startLoop, until } from '../src/loop.ts';
 import type { Report } from '../src/schema.ts';
 import type { ControllerClient } from './controller-client.ts';
 import { createDoctor } from './doctor.ts';
+import type { Edge } from './edge.ts';
 import { type HostOptions, type HostPass, reconcileHost } from './host.ts';
 import { createMeter } from './meter.ts';
 
@@ -19,6 +21,8 @@ const quietReports = 3;
 
 export interface AgentOptions {
   host: HostOptions;
+  /** Absent: this host has no web server that is looked after. */
+  edge?: Pick<Edge, 'reconcile'>;
   controller: ControllerClient;
   /** Whether it is time for a new token. */
   isRenewalDue?: () => boolean;
@@ -49,6 +53,7 @@ export interface Agent {
 
 export function startAgent({
   host,
+  edge,
   controller,
   isRenewalDue,
   machineId,
@@ -80,7 +85,9 @@ export function startAgent({
     async () => {
       const pass = await reconcileHost(host);
       if (pass.steps.length > 0) log.info({ steps: pass.steps.map(commandOf) }, 'applied');
-      passWith(pass);
+      // The desired state that it goes by may be newer than the pass's: then the next pass is.
+      const found = await edge?.reconcile(memory.get().desired);
+      passWith(found ? { ...pass, vips: withEdge(pass.vips, found, Date.now()) } : pass);
       failure = undefined;
       rounds++;
       return lookMs;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type Check, checkSchema, plainCheck } from './check-schema.ts';
 import { canonical, familyOf, hostPrefix, isAddress, notUnicast } from './core/address.ts';
+import { edgePortSchema, splitOrigin, urlFaults, urlFields } from './url-schema.ts';
 
 /** IPVS schedulers of the stock kernel (net/netfilter/ipvs/Kconfig). */
 export const schedulers = [
@@ -42,8 +43,8 @@ const portKey = z.string().regex(/^[1-9]\d{0,4}\/(tcp|udp)$/, { error: 'a port i
 /** Those whose choice follows weights closely enough for weights by headroom (infra/simulation compares them). */
 const headroomSchedulers: readonly string[] = ['wlc', 'sed', 'nq'];
 
-const balancedPort = z.strictObject({
-  policy: z.literal('real-servers'),
+/** Of an IPVS service. */
+const serviceFields = {
   scheduler: z.enum(schedulers, { error: `the schedulers are ${schedulers.join(', ')}` }).default('wlc'),
   schedulerFlags: z
     .array(z.enum(schedulerFlags, { error: `the scheduler flags are ${schedulerFlags.join(', ')}` }))
@@ -63,12 +64,18 @@ const balancedPort = z.strictObject({
     .optional(),
   onePacket: z.boolean().optional(),
   check: checkSchema.optional(),
+};
+
+const realServersPort = z.strictObject({ policy: z.literal('real-servers'), ...serviceFields });
+
+const urlPort = z.strictObject({ ...urlFields, ...serviceFields }).superRefine((port, context) => {
+  for (const { path, message } of urlFaults(port)) context.addIssue({ code: 'custom', path, message });
 });
 
 const directorPort = z.strictObject({ policy: z.literal('director'), check: noCheck });
 
-export const portSchema = z.discriminatedUnion('policy', [balancedPort, directorPort], {
-  error: 'policy is "real-servers" or "director"',
+export const portSchema = z.discriminatedUnion('policy', [realServersPort, directorPort, urlPort], {
+  error: 'policy is "real-servers", "director" or "url"',
 });
 
 export const realServerSchema = z
@@ -127,8 +134,19 @@ export const poolSchema = z
       seen.set(server.address, name);
     }
     for (const [key, port] of Object.entries(pool.ports)) {
-      if (port.policy !== 'real-servers') continue;
-      const path = (field: string) => ['ports', key, field];
+      if (!isBalanced(port)) continue;
+      const path = (...fields: string[]) => ['ports', key, ...fields];
+      if (port.policy === 'url') {
+        if (!key.endsWith('/tcp')) problem(path('policy'), 'a URL policy is for TCP ports only');
+        const origin = splitOrigin(port.edge?.origin ?? '')?.address;
+        if (origin === pool.vip)
+          problem(
+            path('edge', 'origin'),
+            "the origin is the director's own address: the VIP is every real server's too",
+          );
+        if (origin !== undefined && Object.values(pool.realServers).some(({ address }) => address === origin))
+          problem(path('edge', 'origin'), "the origin is the director's own address, not a real server's");
+      }
       if (pool.balance === 'headroom' && !headroomSchedulers.includes(port.scheduler))
         problem(
           path('scheduler'),
@@ -155,6 +173,16 @@ export const poolSchema = z
     }
   });
 
+/** Whether real servers answer at this port, all of it or some: they are checked, and have weights. */
+export function isBalanced(port: Port): port is BalancedPort {
+  return port.policy !== 'director';
+}
+
+/** Whether every connection of this port goes to a real server, by IPVS. */
+export function isForwarded(port: Port): port is BalancedPort {
+  return port.policy === 'real-servers' || (port.policy === 'url' && port.engine === 'edge');
+}
+
 /** Prefix length of "255.255.255.0" or of a number; undefined when the mask has holes or is 0. */
 export function maskLength(mask: string | number): number | undefined {
   if (typeof mask === 'number') return mask;
@@ -170,7 +198,9 @@ export const poolsSchema = z.record(nameSchema, poolSchema);
 export const poolsDocumentSchema = z.strictObject({ revision: z.number().int().optional(), pools: poolsSchema });
 
 export type RealServer = z.infer<typeof realServerSchema>;
-export type BalancedPort = z.infer<typeof balancedPort>;
+type Port = z.infer<typeof portSchema>;
+export type UrlPort = z.infer<typeof urlPort>;
+export type BalancedPort = z.infer<typeof realServersPort> | UrlPort;
 export type Pool = z.infer<typeof poolSchema>;
 export type Pools = z.infer<typeof poolsSchema>;
 
@@ -197,6 +227,20 @@ const vipReport = z.object({
   listening: z.record(z.string().max(20), z.enum(['vip', 'own-address-only', 'nothing'])).optional(),
   /** Why this host would drop what clients or the prober send to the VIP, in words. */
   unreachable: z.string().max(500).optional(),
+  /** Of ports with the engine "edge", such as "80/tcp". */
+  edge: z
+    .record(
+      z.string().max(20),
+      z.object({
+        /** The host's web server answers by rules of a pool, if perhaps by older ones. */
+        serving: z.boolean(),
+        /** Why it does not answer by the present ones, in words. */
+        problem: z.string().max(500).optional(),
+        /** Of the certificate that clients are shown, RFC 3339. */
+        certificateExpires: z.string().max(40).optional(),
+      }),
+    )
+    .optional(),
   /** What may go wrong one day, in words; takes nothing out of service. */
   warnings: z.array(z.string().max(500)).max(100).optional(),
 });
@@ -283,6 +327,8 @@ export const agentDesiredSchema = z.object({
       /** The real server's own address in the pools of this VIP. */
       address: anAddress,
       ports: z.array(z.string()),
+      /** Those whose engine is "edge". */
+      edge: z.record(z.string(), edgePortSchema).optional(),
     }),
   ),
   /** Addresses that probes come from: each host must be able to answer them directly. */

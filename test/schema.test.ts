@@ -36,7 +36,7 @@ const schedulerHelp = 'the schedulers are rr, wrr, lc, wlc, fo, ovf, lblc, lblcr
 const flagHelp = 'the scheduler flags are sh-fallback, sh-port, mh-fallback, mh-port, flag-1, flag-2, flag-3';
 const maskHelp = 'a netmask such as "255.255.255.0" (IPv4), or a prefix length such as 64';
 const stateHelp = 'state is "active", "drain" or "maintenance"';
-const policyHelp = 'policy is "real-servers" or "director"';
+const policyHelp = 'policy is "real-servers", "director" or "url"';
 const noCheck = 'a port with policy "director" is checked by looking for its listener; leave "check" out';
 const onePort = 'a pool has at least one port, such as "80/tcp": { "policy": "real-servers" }';
 

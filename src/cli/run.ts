@@ -15,6 +15,7 @@ import { addGet } from './commands/get.ts';
 import { addLogin } from './commands/login.ts';
 import { addStatus } from './commands/status.ts';
 import { addTokens } from './commands/token.ts';
+import { addUrl } from './commands/url.ts';
 import { type Io, print } from './io.ts';
 import { settingsSpec } from './settings.ts';
 
@@ -56,6 +57,7 @@ function build(io: Io, ended: (code: number) => void): Command {
     addDrain,
     addEvents,
     addDoctor,
+    addUrl,
     addCapacity,
     addAgents,
     addTokens,

@@ -1,4 +1,4 @@
-import { checkOf, type Pool, type Report } from '../schema.ts';
+import { checkOf, isBalanced, isForwarded, type Pool, type Report } from '../schema.ts';
 import type { Agents } from './agents.ts';
 import { briefOf, type CapacityBrief, type CapacityFacts, capacityOf } from './capacity/pool.ts';
 import { connectionsOf, remainingOf } from './drains.ts';
@@ -175,11 +175,11 @@ function portDetail(name: string, pool: Pool, portKey: string, facts: StatusFact
   const port = pool.ports[portKey];
   const id = serviceId(pool.vip, portKey);
   const service = facts.services.get(serviceKey(id));
-  if (port?.policy !== 'director')
+  if (!port || isForwarded(port))
     return {
       desired: port,
       actual: service ? { ...service.config, destinations: service.destinations.length } : null,
-      reason: facts.standings.get(name)?.ports.get(portKey)?.notice ?? 'balanced over the real servers',
+      reason: facts.standings.get(name)?.ports.get(portKey)?.notice ?? balancedWords(port),
       traffic: facts.traffic.services.get(serviceKey(id)) ?? null,
     };
   const key = serviceKey(id);
@@ -190,6 +190,11 @@ function portDetail(name: string, pool: Pool, portKey: string, facts: StatusFact
   return { desired: port, actual: { listening, accepting, service: service !== undefined }, reason };
 }
 
+const balancedWords = (port: Pool['ports'][string] | undefined): string =>
+  port?.policy === 'url'
+    ? `the URL decides (engine "${port.engine}"); connections are balanced over the real servers`
+    : 'balanced over the real servers';
+
 /** What holds of whole ports: a limit, or a fallback. */
 function noticesOf(name: string, facts: Pick<StatusFacts, 'standings'>): string[] {
   const ports = facts.standings.get(name)?.ports ?? new Map();
@@ -198,8 +203,8 @@ function noticesOf(name: string, facts: Pick<StatusFacts, 'standings'>): string[
 
 /** What is wrong with the ports that stay on the director. */
 function localProblems(pool: Pool, facts: LocalPorts): string[] {
-  return Object.entries(pool.ports).flatMap(([key, { policy }]) => {
-    const problem = policy === 'director' ? localPortProblem(serviceId(pool.vip, key), facts) : undefined;
+  return Object.entries(pool.ports).flatMap(([key, port]) => {
+    const problem = !isForwarded(port) ? localPortProblem(serviceId(pool.vip, key), facts) : undefined;
     return problem === undefined ? [] : [problem];
   });
 }
@@ -268,7 +273,7 @@ function trafficOf(name: string, vip: string, { traffic }: StatusFacts) {
 export function probesOf(pool: Pool, address: string, facts: StatusFacts) {
   return Object.fromEntries(
     Object.entries(pool.ports).flatMap(([key, port]) => {
-      if (port.policy !== 'real-servers') return [];
+      if (!isBalanced(port)) return [];
       const check = checkOf(pool, key, port);
       const finding = check && facts.findings.get(targetKey(targetOf(pool.vip, address, key, check)));
       if (!finding) return [];

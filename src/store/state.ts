@@ -63,6 +63,15 @@ const stateSchema = z.strictObject({
       done: z.boolean(),
     }),
   ),
+  purges: z
+    .record(
+      nameSchema,
+      z.strictObject({
+        generation: z.number().int(),
+        paths: z.array(z.strictObject({ path: z.string(), generation: z.number().int() })),
+      }),
+    )
+    .default({}),
   probers: z.array(z.string()).default([]),
   ledger: ledgerSchema,
 });

@@ -229,6 +229,15 @@ t.test('a port that stays on the director but accepts nothing is not well, and s
     });
 });
 
+t.test('a port with a URL policy says so', async (t) => {
+  const rules = [{ match: { extensions: ['jpg'] }, to: 'real-servers' }];
+  const ports = { '80/tcp': { policy: 'url', rules, edge: { origin: '192.0.2.10:8080' } }, '81/tcp': balanced };
+  t.match(detailOf('web', factsFor(running(web({ rs1 }, ports))))?.ports, {
+    '80/tcp': { reason: /the URL decides \(engine "edge"\); connections are balanced/ },
+    '81/tcp': { reason: 'balanced over the real servers' },
+  });
+});
+
 t.test('what the probes came to is told of each balanced port, with since when', async (t) => {
   const ports = { '80/tcp': balanced, '443/tcp': balanced, '8080/tcp': { policy: 'director' } };
   const site = running(web({ rs1 }, ports));

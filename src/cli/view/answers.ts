@@ -221,3 +221,33 @@ export const doctorSchema = z.object({
   ),
 });
 export type Findings = z.infer<typeof doctorSchema>['findings'];
+
+/** POST /v1/explain */
+export const explainSchema = z.object({
+  answers: z.array(
+    z.object({
+      pool: z.string(),
+      vip: z.string(),
+      port: z.string(),
+      policy: z.string(),
+      engine: z.string().nullable(),
+      to: z.string(),
+      why: z.string(),
+      way: z.string(),
+      realServers: z.array(
+        z.object({
+          realServer: z.string(),
+          address: z.string(),
+          weight: z.number(),
+          sharePercent: z.number(),
+          reason: z.string(),
+        }),
+      ),
+      notice: z.string().nullable(),
+    }),
+  ),
+});
+export type ExplainAnswer = z.infer<typeof explainSchema>;
+
+/** DELETE /v1/pools/{pool}/cache */
+export const purgeSchema = z.object({ revision: z.number(), purged: z.string(), waiting: z.array(z.string()) });

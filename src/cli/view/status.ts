@@ -141,7 +141,7 @@ function portLine(key: string, { desired, reason, traffic }: PoolDetail['ports']
   const rate = traffic
     ? `, ${counted(traffic.connectionsPerSecond, 'new connection')}/s, requests ${mbitText(traffic.requestsMbit)} Mbit/s`
     : '';
-  return `  ${key}  ${desired.policy === 'director' ? 'director' : `${desired.scheduler ?? ''}`}: ${reason}${rate}`;
+  return `  ${key}  ${desired.policy === 'real-servers' ? (desired.scheduler ?? '') : desired.policy}: ${reason}${rate}`;
 }
 
 const indented = (lines: readonly Line[]): Line[] =>

@@ -19,7 +19,13 @@ export function conflictsIn(pools: Pools): Conflict[] {
   const addresses = new Map<string, { address: string; pool: string }>();
   const vips = new Map(Object.entries(pools).map(([name, pool]) => [pool.vip, name]));
   for (const [name, pool] of Object.entries(pools)) {
-    for (const port of Object.keys(pool.ports)) {
+    for (const [port, policy] of Object.entries(pool.ports)) {
+      // Their programs are still to come; stored, such a port would answer nobody.
+      if (policy.policy === 'url' && policy.engine !== 'edge')
+        conflicts.push({
+          path: `pools.${name}.ports.${port}.engine`,
+          message: `the engine "${policy.engine}" is not part of this version yet; take "edge"`,
+        });
       const key = `${pool.vip} ${port}`;
       const other = services.get(key);
       if (other) conflicts.push({ path: `pools.${name}.ports.${port}`, message: taken(pool.vip, port, other) });

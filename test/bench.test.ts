@@ -118,7 +118,9 @@ holds(
         .slice(2, -2)
         .split(' | ')
         .map((cell) => cell.replaceAll('\\|', '|'));
-    const parts = figuresOf(result).split('\n\n').slice(0, tables.length);
+    const parts = figuresOf(result)
+      .split('\n\n')
+      .filter((part) => /^\|.*\n\| ---/.test(part));
     const parsed = parts.map((part) => part.split('\n').map(cellsIn));
     t.strictSame(
       parsed.map((lines) => lines.toSpliced(1, 1)),

@@ -124,7 +124,7 @@ await lab.close();
 await bench.finish({
   settings: { cardMbit, medianBytes, settleSeconds, measuredSeconds, loads, scenarios: wanted, quick },
   programs: [],
-  about: `Four real servers with cards of ${cardMbit} Mbit/s; visits arrive whatever the pool does; unevenness is the coefficient of variation of the cards' loads over windows of 10 s. ${measuredSeconds} s a load; the sides alternate.`,
+  about: `Four real servers with cards of ${cardMbit} Mbit/s; visits arrive whatever the pool does; unevenness is the coefficient of variation of the cards' loads over windows of 10 s. ${measuredSeconds} s a load; the sides alternate. rr and wrr, lc and wlc, sed and nq choose alike while weights are equal: what they differ by is chance, and cards that are slower than real ones, with fewer requests in each window, have more of it.`,
   // A quick run has too little to tell chance apart.
   verdict: quick
     ? []

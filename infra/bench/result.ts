@@ -78,9 +78,9 @@ export function figuresOf(result: Result): string {
     programs.join(', '),
     at.slice(0, 10),
   ];
-  return [...tablesOf(result).map(markdown), `${about} ${verdictOf(result)}`.trim(), `${facts.join('; ')}.`].join(
-    '\n\n',
-  );
+  const [first = [], ...more] = tablesOf(result).map(markdown);
+  const rest = more.length > 0 ? ['<details><summary>The other tables</summary>', ...more, '</details>'] : [];
+  return [first, `${about} ${verdictOf(result)}`.trim(), `${facts.join('; ')}.`, ...rest].join('\n\n');
 }
 
 export function verdictOf({ verdict }: Pick<Result, 'verdict'>): string {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type Check, checkSchema, plainCheck } from './check-schema.ts';
 import { canonical, familyOf, hostPrefix, isAddress, notUnicast } from './core/address.ts';
+import { splitOrigin, urlFaults, urlFields } from './url-schema.ts';
 
 /** IPVS schedulers of the stock kernel (net/netfilter/ipvs/Kconfig). */
 export const schedulers = [
@@ -43,8 +44,8 @@ const defaultScheduler = 'wlc';
 /** What weights by headroom drive (infra/simulation compares it with others). */
 const headroomScheduler = 'sed';
 
-const balancedPort = z.strictObject({
-  policy: z.literal('real-servers'),
+/** Of an IPVS service. */
+const serviceFields = {
   scheduler: z.enum(schedulers, { error: `the schedulers are ${schedulers.join(', ')}` }).default(defaultScheduler),
   schedulerFlags: z
     .array(z.enum(schedulerFlags, { error: `the scheduler flags are ${schedulerFlags.join(', ')}` }))
@@ -64,12 +65,18 @@ const balancedPort = z.strictObject({
     .optional(),
   onePacket: z.boolean().optional(),
   check: checkSchema.optional(),
+};
+
+const realServersPort = z.strictObject({ policy: z.literal('real-servers'), ...serviceFields });
+
+const urlPort = z.strictObject({ ...urlFields, ...serviceFields }).superRefine((port, context) => {
+  for (const { path, message } of urlFaults(port)) context.addIssue({ code: 'custom', path, message });
 });
 
 const directorPort = z.strictObject({ policy: z.literal('director'), check: noCheck });
 
-export const portSchema = z.discriminatedUnion('policy', [balancedPort, directorPort], {
-  error: 'policy is "real-servers" or "director"',
+export const portSchema = z.discriminatedUnion('policy', [realServersPort, directorPort, urlPort], {
+  error: 'policy is "real-servers", "director" or "url"',
 });
 
 export const realServerSchema = z
@@ -92,9 +99,7 @@ function mapPorts(ports: Record<string, z.infer<typeof portSchema>>): typeof por
   return Object.fromEntries(
     Object.entries(ports).map(([key, port]) => [
       key,
-      port.policy === 'real-servers' && port.scheduler === defaultScheduler
-        ? { ...port, scheduler: headroomScheduler }
-        : port,
+      isBalanced(port) && port.scheduler === defaultScheduler ? { ...port, scheduler: headroomScheduler } : port,
     ]),
   );
 }
@@ -141,8 +146,19 @@ export const poolSchema = z
       seen.set(server.address, name);
     }
     for (const [key, port] of Object.entries(pool.ports)) {
-      if (port.policy !== 'real-servers') continue;
-      const path = (field: string) => ['ports', key, field];
+      if (!isBalanced(port)) continue;
+      const path = (...fields: string[]) => ['ports', key, ...fields];
+      if (port.policy === 'url') {
+        if (!key.endsWith('/tcp')) problem(path('policy'), 'a URL policy is for TCP ports only');
+        const origin = splitOrigin(port.edge?.origin ?? '')?.address;
+        if (origin === pool.vip)
+          problem(
+            path('edge', 'origin'),
+            "the origin is the director's own address: the VIP is every real server's too",
+          );
+        if (origin !== undefined && Object.values(pool.realServers).some(({ address }) => address === origin))
+          problem(path('edge', 'origin'), "the origin is the director's own address, not a real server's");
+      }
       if (pool.balance === 'headroom' && port.scheduler !== headroomScheduler)
         problem(
           path('scheduler'),
@@ -169,6 +185,16 @@ export const poolSchema = z
     }
   });
 
+/** Whether real servers answer at this port, all of it or some: they are checked, and have weights. */
+export function isBalanced(port: Port): port is BalancedPort {
+  return port.policy !== 'director';
+}
+
+/** Whether every connection of this port goes to a real server, by IPVS. */
+export function isForwarded(port: Port): port is BalancedPort {
+  return port.policy === 'real-servers' || (port.policy === 'url' && port.engine === 'edge');
+}
+
 /** Prefix length of "255.255.255.0" or of a number; undefined when the mask has holes or is 0. */
 export function maskLength(mask: string | number): number | undefined {
   if (typeof mask === 'number') return mask;
@@ -184,7 +210,9 @@ export const poolsSchema = z.record(nameSchema, poolSchema);
 export const poolsDocumentSchema = z.strictObject({ revision: z.number().int().optional(), pools: poolsSchema });
 
 export type RealServer = z.infer<typeof realServerSchema>;
-export type BalancedPort = z.infer<typeof balancedPort>;
+type Port = z.infer<typeof portSchema>;
+export type UrlPort = z.infer<typeof urlPort>;
+export type BalancedPort = z.infer<typeof realServersPort> | UrlPort;
 export type Pool = z.infer<typeof poolSchema>;
 export type Pools = z.infer<typeof poolsSchema>;
 

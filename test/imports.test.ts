@@ -8,7 +8,7 @@ interface Part {
   packages: string[];
 }
 
-const core = ['src/core/address.ts', 'src/check-schema.ts', 'src/schema.ts', 'src/core'];
+const core = ['src/core/address.ts', 'src/check-schema.ts', 'src/url-schema.ts', 'src/schema.ts', 'src/core'];
 const base = [...core, 'src/errors.ts', 'src/loop.ts'];
 
 /**
@@ -19,9 +19,13 @@ const table: Record<string, Part> = {
   // The base, below the schema: text that is an address is known by it alone.
   'src/core/address.ts': { parts: [], packages: ['ipaddr.js'] },
   'src/check-schema.ts': { parts: [], packages: ['zod', 're2js'] },
-  'src/schema.ts': { parts: ['src/core/address.ts', 'src/check-schema.ts'], packages: ['zod'] },
+  'src/url-schema.ts': { parts: ['src/core/address.ts'], packages: ['zod'] },
+  'src/schema.ts': { parts: ['src/core/address.ts', 'src/check-schema.ts', 'src/url-schema.ts'], packages: ['zod'] },
   // Pure: no module that does I/O.
-  'src/core': { parts: ['src/core/address.ts', 'src/check-schema.ts', 'src/schema.ts'], packages: ['node:util'] },
+  'src/core': {
+    parts: ['src/core/address.ts', 'src/check-schema.ts', 'src/url-schema.ts', 'src/schema.ts'],
+    packages: ['node:util'],
+  },
   'src/errors.ts': { parts: [], packages: [] },
   'src/loop.ts': { parts: [], packages: [] },
   // The only one that speaks to the kernel.

@@ -1,6 +1,7 @@
 import type { Pool, Pools } from '../schema.ts';
 import { type Headroom, type HeadroomCard, type HeadroomMember, nextHeadroom } from './headroom.ts';
 import { type Services, serviceId, serviceKey } from './kernel-state.ts';
+import { balancedPorts } from './pools.ts';
 import { tenureKey } from './standings.ts';
 
 /** What the weights of pools with balance "headroom" go by. */
@@ -31,7 +32,7 @@ export function nextBalances(before: Balances, pools: Pools, facts: BalanceFacts
 }
 
 function membersOf(pool: Pool, facts: BalanceFacts): Map<string, HeadroomMember> {
-  const keys = Object.keys(pool.ports).filter((key) => pool.ports[key]?.policy === 'real-servers');
+  const keys = balancedPorts(pool);
   const services = keys.flatMap((key) => facts.services.get(serviceKey(serviceId(pool.vip, key))) ?? []);
   const members = new Map<string, HeadroomMember>();
   for (const [name, { address, weight }] of Object.entries(pool.realServers)) {

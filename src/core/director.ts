@@ -1,4 +1,4 @@
-import { type BalancedPort, maskLength, type Pool, type Pools } from '../schema.ts';
+import { type BalancedPort, isForwarded, maskLength, type Pool, type Pools } from '../schema.ts';
 import { familyOf, hostPrefix } from './address.ts';
 import { ipvsSysctls } from './ipvs-sysctls.ts';
 import type { Address, Destination, Route, SchedulerBit, Service, ServiceConfig, ServiceId } from './kernel-state.ts';
@@ -15,7 +15,7 @@ export interface Desired {
   addresses: Map<string, Address>;
   /** Addresses that something here is about: not taken away even where this host does not take them itself. */
   vips: Set<string>;
-  /** By service key: those that stay with this host's own programs (policy "director"): no IPVS service there. */
+  /** By service key: those that stay with this host's own programs (policy "director", and engines that answer here): no IPVS service there. */
   localPorts: Map<string, ServiceId>;
   sysctls: Map<string, string>;
   /** By {@link routeKey}. */
@@ -48,7 +48,7 @@ export function desiredDirector(facts: DirectorFacts, standings: Standings): Des
     const members = membersOf(name, pool, facts, drains.get(name) ?? []);
     for (const [key, port] of Object.entries(pool.ports)) {
       const id = serviceId(pool.vip, key);
-      if (port.policy === 'director') desired.localPorts.set(serviceKey(id), id);
+      if (!isForwarded(port)) desired.localPorts.set(serviceKey(id), id);
       else
         desired.services.set(serviceKey(id), {
           id,

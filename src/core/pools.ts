@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Pool, Pools, RealServer } from '../schema.ts';
+import { isBalanced, type Pool, type Pools, type RealServer } from '../schema.ts';
 import { withPort } from './address.ts';
 import type { Drain, State } from './state.ts';
 import { poolsOf } from './state.ts';
@@ -143,7 +143,7 @@ export const drainKey = (pool: string, vip: string, address: string): string => 
 
 export function balancedPorts(pool: Pool): string[] {
   return Object.entries(pool.ports)
-    .filter(([, port]) => port.policy === 'real-servers')
+    .filter(([, port]) => isBalanced(port))
     .map(([key]) => key);
 }
 

@@ -1,4 +1,4 @@
-import { checkOf, type Pool, type Pools } from '../schema.ts';
+import { checkOf, isBalanced, type Pool, type Pools } from '../schema.ts';
 import { type Agents, type Attestation, attestationOf } from './agents.ts';
 import { type Headroom, headroomWords } from './headroom.ts';
 import { type Finding, unknownHealth } from './health.ts';
@@ -54,7 +54,7 @@ export function* eachPoolsStandings(
     const drainOf = (address: string) => byKey.get(drainKey(name, pool.vip, address));
     const ports = new Map<string, PortStandings>();
     for (const [key, port] of Object.entries(pool.ports))
-      if (port.policy === 'real-servers')
+      if (isBalanced(port))
         ports.set(key, standingsOfPort(candidatesOf(name, pool, key, drainOf, observed), { ...pool, ...observed }));
     yield [name, { ports, realServers: overall(pool, ports) }];
   }
@@ -68,7 +68,7 @@ function candidatesOf(
   observed: Observed,
 ): Map<string, Candidate> {
   const port = pool.ports[key];
-  if (port?.policy !== 'real-servers') return new Map();
+  if (!port || !isBalanced(port)) return new Map();
   const check = checkOf(pool, key, port);
   const headroom = observed.headrooms.get(poolName);
   return new Map(

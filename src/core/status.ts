@@ -1,4 +1,4 @@
-import { checkOf, type Pool, type Report } from '../schema.ts';
+import { checkOf, isBalanced, isForwarded, type Pool, type Report } from '../schema.ts';
 import type { Agents } from './agents.ts';
 import { connectionsOf, remainingOf } from './drains.ts';
 import type { Finding } from './health.ts';
@@ -165,7 +165,7 @@ function portDetail(name: string, pool: Pool, portKey: string, facts: StatusFact
   const port = pool.ports[portKey];
   const id = serviceId(pool.vip, portKey);
   const service = facts.services.get(serviceKey(id));
-  if (port?.policy !== 'director')
+  if (!port || isForwarded(port))
     return {
       desired: port,
       actual: service ? { ...service.config, destinations: service.destinations.length } : null,
@@ -188,8 +188,8 @@ function noticesOf(name: string, facts: Pick<StatusFacts, 'standings'>): string[
 
 /** What is wrong with the ports that stay on the director. */
 function localProblems(pool: Pool, facts: LocalPorts): string[] {
-  return Object.entries(pool.ports).flatMap(([key, { policy }]) => {
-    const problem = policy === 'director' ? localPortProblem(serviceId(pool.vip, key), facts) : undefined;
+  return Object.entries(pool.ports).flatMap(([key, port]) => {
+    const problem = !isForwarded(port) ? localPortProblem(serviceId(pool.vip, key), facts) : undefined;
     return problem === undefined ? [] : [problem];
   });
 }
@@ -258,7 +258,7 @@ function trafficOf(name: string, vip: string, { traffic }: StatusFacts) {
 export function probesOf(pool: Pool, address: string, facts: StatusFacts) {
   return Object.fromEntries(
     Object.entries(pool.ports).flatMap(([key, port]) => {
-      if (port.policy !== 'real-servers') return [];
+      if (!isBalanced(port)) return [];
       const check = checkOf(pool, key, port);
       const finding = check && facts.findings.get(targetKey(targetOf(pool.vip, address, key, check)));
       if (!finding) return [];

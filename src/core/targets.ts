@@ -1,5 +1,5 @@
 import type { Check } from '../check-schema.ts';
-import { checkOf, type Pools } from '../schema.ts';
+import { checkOf, isBalanced, type Pools } from '../schema.ts';
 
 /** One thing to check: a port of a real server, through a VIP. */
 export interface Target {
@@ -17,7 +17,7 @@ export function targetsOf(pools: Pools, localAddresses: ReadonlySet<string>): Ta
   const targets: Target[] = [];
   for (const pool of Object.values(pools))
     for (const [key, port] of Object.entries(pool.ports)) {
-      if (port.policy !== 'real-servers') continue;
+      if (!isBalanced(port)) continue;
       const check = checkOf(pool, key, port);
       if (!check) continue;
       for (const { address, state } of Object.values(pool.realServers))

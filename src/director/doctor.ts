@@ -24,7 +24,7 @@ import type { Finding as ProbeFinding } from '../core/health.ts';
 import { type HostRoute, type Services, serviceId } from '../core/kernel-state.ts';
 import { targetKey, targetOf } from '../core/targets.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { checkOf, type Pools } from '../schema.ts';
+import { checkOf, isBalanced, isForwarded, type Pools } from '../schema.ts';
 import type { Connect } from './local-check.ts';
 
 /** What the doctor is told besides what it asks itself. */
@@ -67,7 +67,7 @@ export async function examineDirector(
   const keys = ['net.ipv4.vs.drop_entry', 'net.ipv4.neigh.default.gc_thresh3'];
   const sysctls = new Map(keys.map((key) => [key, kernel.sysctl(key)]));
   const schedulers = Object.values(pools).flatMap(({ ports }) =>
-    Object.values(ports).flatMap((port) => (port.policy === 'real-servers' ? [port.scheduler] : [])),
+    Object.values(ports).flatMap((port) => (isForwarded(port) ? [port.scheduler] : [])),
   );
   const bits = vitals.connectionTableBits();
   const connections = [...services.values()].flatMap(({ destinations }) => destinations);
@@ -146,10 +146,10 @@ async function examineRealServers(
   }
   for (const [pool, { vip, ports, realServers }] of Object.entries(pools))
     for (const [rs, { address }] of Object.entries(realServers)) {
-      const key = Object.keys(ports).find((one) => one.endsWith('/tcp') && ports[one]?.policy === 'real-servers');
-      const port = key === undefined ? undefined : ports[key];
+      const [key, port] =
+        Object.entries(ports).find(([one, { policy }]) => one.endsWith('/tcp') && policy !== 'director') ?? [];
       const entry = pools[pool];
-      if (key === undefined || port?.policy !== 'real-servers' || !entry || local.has(address)) continue;
+      if (key === undefined || !port || !isBalanced(port) || !entry || local.has(address)) continue;
       const check = checkOf(entry, key, port);
       const health = check && findings.get(targetKey(targetOf(vip, address, key, check)))?.health;
       const silent = health?.verdict === 'down' && !health.hard;

@@ -1,7 +1,7 @@
 import { createConnection } from 'node:net';
 import { type Services, serviceId, serviceKey } from '../core/kernel-state.ts';
 import { type LocalPorts, localPortProblem, localPortWell, localTimeoutMs } from '../core/local-ports.ts';
-import type { Pools } from '../schema.ts';
+import { isForwarded, type Pools } from '../schema.ts';
 import type { Events } from '../store/events.ts';
 
 /** Tries one TCP connection; answers the name of the error, or undefined when it was accepted. Never rejects. */
@@ -66,8 +66,8 @@ export function startLocalChecks({ connect, events, changed, pauseMs = 1000 }: L
       const connections = new Map<string, string | undefined>();
       const [known, wanted] = [new Set<string>(), new Set<string>()];
       for (const [pool, { vip, ports }] of Object.entries(pools))
-        for (const [name, { policy }] of Object.entries(ports)) {
-          if (policy !== 'director') continue;
+        for (const [name, port] of Object.entries(ports)) {
+          if (isForwarded(port)) continue;
           const id = serviceId(vip, name);
           const key = serviceKey(id);
           known.add(key);

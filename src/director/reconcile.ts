@@ -17,7 +17,7 @@ import { commandOf, type Step, subjectOf } from '../core/steps.ts';
 import { type Target, targetKey, targetsOf } from '../core/targets.ts';
 import type { Kernel, StepFailure } from '../kernel/kernel.ts';
 import { createSignal, type Loop, type Signal, startLoop } from '../loop.ts';
-import type { Pools } from '../schema.ts';
+import { isForwarded, type Pools } from '../schema.ts';
 import type { Document } from '../store/document.ts';
 import type { Events } from '../store/events.ts';
 import { reportChanges, reportDrift } from './changes.ts';
@@ -184,9 +184,9 @@ export function startDirector(options: DirectorOptions): Director {
     const ids = new Map<string, ServiceId>();
     for (const { vip, ports, realServers } of Object.values(pools)) {
       const isMember = Object.values(realServers).some(({ address }) => localAddresses.has(address));
-      for (const [key, { policy }] of Object.entries(ports)) {
+      for (const [key, port] of Object.entries(ports)) {
         const id = serviceId(vip, key);
-        if (policy === 'director' || isMember) ids.set(serviceKey(id), id);
+        if (!isForwarded(port) || isMember) ids.set(serviceKey(id), id);
       }
     }
     return new Map([...ids].map(([key, { vip, port, protocol }]) => [key, kernel.listeners(vip, protocol).has(port)]));

@@ -5,6 +5,7 @@ import { createSignal, startLoop, until } from '../src/loop.ts';
 import type { Report } from '../src/schema.ts';
 import type { ControllerClient } from './controller-client.ts';
 import { createDoctor } from './doctor.ts';
+import type { Taker } from './handoff/taker.ts';
 import { type HostOptions, type HostPass, reconcileHost } from './host.ts';
 import { createMeter } from './meter.ts';
 
@@ -19,6 +20,8 @@ const quietReports = 3;
 
 export interface AgentOptions {
   host: HostOptions;
+  /** Takes connections from the front; undefined: none. */
+  taker?: Pick<Taker, 'follow'>;
   controller: ControllerClient;
   /** Whether it is time for a new token. */
   isRenewalDue?: () => boolean;
@@ -49,6 +52,7 @@ export interface Agent {
 
 export function startAgent({
   host,
+  taker,
   controller,
   isRenewalDue,
   machineId,
@@ -78,7 +82,8 @@ export function startAgent({
   };
   const loop = startLoop(
     async () => {
-      const pass = await reconcileHost(host);
+      const looked = await reconcileHost(host);
+      const pass = { ...looked, problems: [...looked.problems, ...(taker?.follow(memory.get().desired) ?? [])] };
       if (pass.steps.length > 0) log.info({ steps: pass.steps.map(commandOf) }, 'applied');
       passWith(pass);
       failure = undefined;
@@ -164,7 +169,7 @@ export function startAgent({
   const renew = async () => {
     while (!ending.signal.aborted) {
       if (isRenewalDue?.())
-        await controller.renew(machineId).then(
+        await controller.renew().then(
           () => log.info({}, 'a new token was taken'),
           (error: Error) => log.warn({ reason: error.message }, 'no new token yet'),
         );

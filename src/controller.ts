@@ -33,6 +33,7 @@ import { createAgentRegistry } from './store/agents.ts';
 import { createEvents } from './store/events.ts';
 import { openAgents, openEvents, openState } from './store/state.ts';
 import type { ServerIdentity } from './trust/server-identity.ts';
+import { openLinkKeys } from './trust/link-keys.ts';
 import { openTrust } from './trust/trust.ts';
 import { startWebhooks } from './webhooks.ts';
 
@@ -143,6 +144,7 @@ async function main(): Promise<void> {
         ownAddresses: () => ownAddresses(kernel, settings.interface),
         log,
       });
+  const linkKeys = await openLinkKeys(settings.stateDir);
   const events = createEvents(openEvents(settings.stateDir), ({ message, type, time: _, ...about }) =>
     log.info({ event: type, ...about }, message),
   );
@@ -190,6 +192,7 @@ async function main(): Promise<void> {
       examine: (patient) => examine({ kernel, interface: settings.interface, connect: connectLocally }, patient),
       trust: secret?.trust,
       reach: secret?.reach,
+      linkKeys,
       version: version(),
       interface: settings.interface,
       manageVip: settings.manageVip,

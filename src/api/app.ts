@@ -11,6 +11,7 @@ import type { Api, ApiContext } from './context.ts';
 import { dashboardRoutes } from './dashboard.ts';
 import { doctorRoutes } from './doctor.ts';
 import { eventRoutes } from './events.ts';
+import { frontRoutes } from './front.ts';
 import { guard } from './guard.ts';
 import { keyRoutes } from './keys.ts';
 import { metricRoutes } from './metrics.ts';
@@ -107,6 +108,7 @@ export async function buildApi(
       doctorRoutes,
       metricRoutes,
       keyRoutes,
+      frontRoutes,
     ])
       routes(api, whole);
   });

@@ -23,7 +23,7 @@ async function serve(t: Test, answer: (request: IncomingMessage, response: Serve
 }
 
 function client(t: Test, base: string, token?: string) {
-  const controller = connectController(base, 'rs1', { ...noCredentials, current: () => ({ token }) });
+  const controller = connectController(base, 'rs1', { ...noCredentials, current: () => ({ token }) }, 'machine');
   t.teardown(() => controller.close());
   return controller;
 }

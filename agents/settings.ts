@@ -1,9 +1,9 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
-import { splitOrigin } from '../src/url-schema.ts';
 import { isNetwork, isPlainBeyondLoopback } from '../src/core/address.ts';
 import { nameSchema } from '../src/schema.ts';
 import { commonSettings, interfaceName, speedMbit } from '../src/settings.ts';
+import { splitOrigin } from '../src/url-schema.ts';
 
 const settingsSchema = z
   .strictObject({
@@ -42,7 +42,9 @@ const settingsSchema = z
           .describe('folder of the files that this host sends on connections that the front hands over'),
         server: z
           .string()
-          .refine((text) => splitOrigin(text) !== undefined, { error: 'an address with a port, such as 127.0.0.1:8080' })
+          .refine((text) => splitOrigin(text) !== undefined, {
+            error: 'an address with a port, such as 127.0.0.1:8080',
+          })
           .optional()
           .describe('or the web server of this host that answers them, such as 127.0.0.1:8080'),
         frontPort: z

@@ -32,8 +32,8 @@ import { parseSettings, version } from './settings.ts';
 import { createAgentRegistry } from './store/agents.ts';
 import { createEvents } from './store/events.ts';
 import { openAgents, openEvents, openState } from './store/state.ts';
-import type { ServerIdentity } from './trust/server-identity.ts';
 import { openLinkKeys } from './trust/link-keys.ts';
+import type { ServerIdentity } from './trust/server-identity.ts';
 import { openTrust } from './trust/trust.ts';
 import { startWebhooks } from './webhooks.ts';
 

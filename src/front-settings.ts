@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { splitOrigin } from './url-schema.ts';
 import { commonSettings } from './settings.ts';
+import { splitOrigin } from './url-schema.ts';
 
 const settingsSchema = z
   .strictObject({
@@ -33,7 +33,8 @@ const settingsSchema = z
 
 export const frontSpec = {
   name: 'dsr-front',
-  summary: 'Reads the requests of ports with a URL policy of engine handoff or redirect, on the director, and has each answered by whom its URL belongs to.',
+  summary:
+    'Reads the requests of ports with a URL policy of engine handoff or redirect, on the director, and has each answered by whom its URL belongs to.',
   configFile: '/etc/dsr/front.json',
   settings: settingsSchema,
   commands: {},

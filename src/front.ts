@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import type { Socket } from 'node:net';
 import { type Tuple, tupleKey } from './core/handoff/tcp-state.ts';
-import { createFitness } from './front/fitness.ts';
 import { startFeed } from './front/feed.ts';
+import { createFitness } from './front/fitness.ts';
 import { type Links, listenForAgents } from './front/links.ts';
 import { createPorts, serviceName } from './front/ports.ts';
 import { createFront, type Service } from './front/serve.ts';

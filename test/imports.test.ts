@@ -23,7 +23,13 @@ const table: Record<string, Part> = {
   'src/schema.ts': { parts: ['src/core/address.ts', 'src/check-schema.ts', 'src/url-schema.ts'], packages: ['zod'] },
   // Pure: no module that does I/O.
   'src/core': {
-    parts: ['src/core/address.ts', 'src/check-schema.ts', 'src/url-schema.ts', 'src/schema.ts', 'src/handoff-schema.ts'],
+    parts: [
+      'src/core/address.ts',
+      'src/check-schema.ts',
+      'src/url-schema.ts',
+      'src/schema.ts',
+      'src/handoff-schema.ts',
+    ],
     packages: ['node:util'],
   },
   'src/errors.ts': { parts: [], packages: [] },

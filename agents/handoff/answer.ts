@@ -87,7 +87,12 @@ export function createAnswers({ root, server, director, log }: AnswerOptions): A
     answered: (bytes: number) => void,
   ): Promise<void> {
     const path = encoded(side.head?.path ?? '/');
-    const file = await send(request, path, { root: root ?? '/nonexistent', cacheControl: false, dotfiles: 'deny', index: false });
+    const file = await send(request, path, {
+      root: root ?? '/nonexistent',
+      cacheControl: false,
+      dotfiles: 'deny',
+      index: false,
+    });
     const isMissing = file.type !== 'file' && file.statusCode !== 304;
     // What is not here may be at the director: its answer is the right one in any case.
     if (isMissing && !service.isProbed && file.statusCode !== 412 && file.statusCode !== 416) {
@@ -116,7 +121,9 @@ const encoded = (path: string): string =>
   path.replace(/[^A-Za-z0-9/._~-]/g, (byte) => `%${byte.charCodeAt(0).toString(16).padStart(2, '0')}`);
 
 /** The director, by the front's private channel. */
-export function directorBehind(front: () => { host: string; port: number; name: string; key: string } | undefined): WebServer {
+export function directorBehind(
+  front: () => { host: string; port: number; name: string; key: string } | undefined,
+): WebServer {
   const agent = new Agent({ keepAlive: true, scheduling: 'lifo', maxFreeSockets: 16 });
   agent.createConnection = () => {
     const to = front();

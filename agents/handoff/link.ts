@@ -46,7 +46,8 @@ export function keepLink(
         exchange = undefined;
         if (stopped) return;
         const reason = error?.message ?? 'it was closed';
-        if (reason !== trouble) log.warn({ front: `${to.host}:${to.port}`, reason }, 'no link to the front: it answers by itself');
+        if (reason !== trouble)
+          log.warn({ front: `${to.host}:${to.port}`, reason }, 'no link to the front: it answers by itself');
         trouble = reason;
         timer = setTimeout(open, Math.min(mostRetryMs, retryMs * 2 ** Math.min(failures++, 5)));
       },

@@ -139,7 +139,9 @@ export function createTaker({ name, front, root, server, log }: TakerOptions): T
       if (at && !link) link = keepLink(at, exchanging, log);
       const missing =
         ports.size > 0 && root === undefined && server === undefined
-          ? ['hand-off: nothing to answer with: set "handoff.root" (a folder) or "handoff.server" (address:port) of this agent']
+          ? [
+              'hand-off: nothing to answer with: set "handoff.root" (a folder) or "handoff.server" (address:port) of this agent',
+            ]
           : [];
       return [...missing, ...[...open.values()].flatMap(({ trouble }) => trouble ?? [])];
     },

@@ -13,7 +13,12 @@ export interface TarPit {
  * Clients' packets for a connection that is not here yet, or no longer, must get no RST from this host's kernel. Throws
  * KernelError EADDRINUSE or EADDRNOTAVAIL.
  */
-export function openTarPit(vip: string, port: number, probers: readonly string[], came: (socket: Socket) => void): TarPit {
+export function openTarPit(
+  vip: string,
+  port: number,
+  probers: readonly string[],
+  came: (socket: Socket) => void,
+): TarPit {
   const ofFamily = (list: readonly string[]) => list.filter((one) => familyOf(one) === familyOf(vip));
   const listener = listenOnlyFor(vip, port, ofFamily(probers));
   const server: Server = createServer({ allowHalfOpen: true, noDelay: true }, came);

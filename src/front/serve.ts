@@ -7,13 +7,13 @@ import { createSizes, type Sizes } from '../core/handoff/sizes.ts';
 import type { Tuple } from '../core/handoff/tcp-state.ts';
 import { matchUrl } from '../core/url/match.ts';
 import type { RequestHead } from '../core/url/request.ts';
-import { splitOrigin } from '../url-schema.ts';
-import { portOf } from './fitness.ts';
 import type { Exchange } from '../handoff/exchange.ts';
 import { forward, type WebServer, webServer } from '../handoff/forward.ts';
 import { createGateServer, type Side } from '../handoff/gate.ts';
 import { clientField, serviceField } from '../handoff/private-channel.ts';
 import type { FrontPort } from '../handoff-schema.ts';
+import { splitOrigin } from '../url-schema.ts';
+import { portOf } from './fitness.ts';
 
 /** A port that the front serves; what holds of it changes while connections go on. */
 export interface Service {
@@ -36,7 +36,13 @@ export interface Front {
   counts: FrontCounts;
   sizes: Sizes;
   /** As a gate asks: undefined where the director answers. */
-  ask(head: RequestHead, socket: Socket, read: () => Buffer, service: Service, tuple: Tuple): Promise<boolean> | undefined;
+  ask(
+    head: RequestHead,
+    socket: Socket,
+    read: () => Buffer,
+    service: Service,
+    tuple: Tuple,
+  ): Promise<boolean> | undefined;
 }
 
 export interface FrontOptions {
@@ -72,7 +78,10 @@ export function createFront({
   const http = createGateServer(answer);
 
   function answer(request: IncomingMessage, response: ServerResponse, side: Side | undefined): void {
-    if (side) return answerClient(request, response, side.service as Service, side);
+    if (side) {
+      answerClient(request, response, side.service as Service, side);
+      return;
+    }
     // From an agent, which says for whom it asks.
     const service = services().get(String(request.headers[serviceField]));
     const client = request.headers[clientField];
@@ -86,11 +95,12 @@ export function createFront({
   function answerClient(request: IncomingMessage, response: ServerResponse, service: Service, side: Side): void {
     const { head, tuple } = side;
     const where = head && service.port.policy.engine === 'redirect' ? redirectOf(head, service.port) : undefined;
-    if (where === undefined) return pass(request, response, service, tuple.client, head);
+    if (where === undefined) {
+      pass(request, response, service, tuple.client, head);
+      return;
+    }
     counts.redirected++;
-    response
-      .writeHead(service.port.policy.redirect?.code ?? 302, { location: where, 'content-length': '0' })
-      .end();
+    response.writeHead(service.port.policy.redirect?.code ?? 302, { location: where, 'content-length': '0' }).end();
   }
 
   function redirectOf(head: RequestHead, { policy, servers }: FrontPort): string | undefined {
@@ -121,7 +131,8 @@ export function createFront({
       client,
       without: [clientField, serviceField],
       ...(head && isWhole(head) && { answered: (bytes) => sizes.saw(head.path, bytes) }),
-      failed: (error) => log.warn({ server: text, reason: error.message }, "the director's own web server does not answer"),
+      failed: (error) =>
+        log.warn({ server: text, reason: error.message }, "the director's own web server does not answer"),
     });
   }
 
@@ -158,7 +169,10 @@ export function createFront({
     if (refused.isPeers) {
       const breaker = after(breakerOf(name), false, now());
       breakers.set(name, breaker);
-      log.warn({ realServer: name, reason: refused.reason, failures: breaker.failures }, 'a hand-off did not come about');
+      log.warn(
+        { realServer: name, reason: refused.reason, failures: breaker.failures },
+        'a hand-off did not come about',
+      );
     }
     return false;
   }

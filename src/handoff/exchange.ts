@@ -57,19 +57,15 @@ const patience = { everyMs: 5, tries: 30 };
 const tookMs = 500;
 /** The kernel takes the entry some milliseconds after it was told. */
 const rerouteMs = 20;
-/** A socket that was given away is kept so long, to swallow what still comes here. */
-const holdMs = 200;
-/** Without a word for so long after it was taken, a connection is forgotten. */
-const goMs = 1000;
-/** When this process stood still, the word may have been waiting. */
-const graceMs = 100;
+/** A socket that was given away is kept so long, to swallow what still comes here: without it the kernel would answer RST. */
+const holdMs = 1000;
 
 const own = (reason: string): Refused => ({ reason, isPeers: false });
 const peers = (reason: string): Refused => ({ reason, isPeers: true });
 
 export function createExchange({ channel, refusal, taken, route, log }: ExchangeOptions): Exchange {
   const offers = new Map<number, (refused: Refused | undefined) => void>();
-  const waiting = new Map<number, Taken & { timer: NodeJS.Timeout }>();
+  const waiting = new Map<number, Taken>();
   const held = new Map<string, () => void>();
   let nextId = 1;
   let isOpen = true;
@@ -117,6 +113,8 @@ export function createExchange({ channel, refusal, taken, route, log }: Exchange
     channel.send({ kind: 'drop', id });
     route?.(tuple, 'here');
     if (route) await sleep(rerouteMs);
+    // Once more, as above.
+    route?.(tuple, 'here');
     goOn(socket, fd);
     return refused;
   }
@@ -147,27 +145,27 @@ export function createExchange({ channel, refusal, taken, route, log }: Exchange
     const { id, tcp, vip, port, client, clientPort } = frame;
     const tuple = { vip, port, client, clientPort };
     const why = refusal(tuple);
-    if (why !== undefined) return channel.send({ kind: 'failed', id, reason: why });
+    if (why !== undefined) {
+      channel.send({ kind: 'failed', id, reason: why });
+      return;
+    }
     held.get(tupleKey(tuple))?.();
     let fd: number;
     try {
       fd = repair.restore(tuple, tcp);
     } catch (error) {
-      return channel.send({ kind: 'failed', id, reason: (error as Error).message.slice(0, 500) });
+      channel.send({ kind: 'failed', id, reason: (error as Error).message.slice(0, 500) });
+      return;
     }
     route?.(tuple, 'here');
-    const timer = setTimeout(() => {
-      waiting.get(id)!.timer = setTimeout(forget, graceMs, id);
-    }, goMs);
-    waiting.set(id, { tuple, fd, read: Buffer.from(frame.read, 'base64'), ended: tcp.ended, timer });
+    // No timer ends this: for each `took` comes `go` or `drop`, however late, or the link is gone. Until then it is silent.
+    waiting.set(id, { tuple, fd, read: Buffer.from(frame.read, 'base64'), ended: tcp.ended });
     channel.send({ kind: 'took', id });
   }
 
   function go(id: number): void {
-    const one = waiting.get(id);
-    if (!one) return;
-    const { timer, ...connection } = one;
-    clearTimeout(timer);
+    const connection = waiting.get(id);
+    if (!connection) return;
     waiting.delete(id);
     try {
       repair.thaw(connection.fd);
@@ -182,7 +180,6 @@ export function createExchange({ channel, refusal, taken, route, log }: Exchange
   function forget(id: number): void {
     const one = waiting.get(id);
     if (!one) return;
-    clearTimeout(one.timer);
     waiting.delete(id);
     repair.close(one.fd);
     route?.(one.tuple, 'there');

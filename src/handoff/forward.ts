@@ -1,4 +1,10 @@
-import { Agent, type ClientRequest, type IncomingMessage, request as openRequest, type ServerResponse } from 'node:http';
+import {
+  Agent,
+  type ClientRequest,
+  type IncomingMessage,
+  request as openRequest,
+  type ServerResponse,
+} from 'node:http';
 import { pipeline } from 'node:stream';
 
 /** A web server that requests are passed on to. */
@@ -30,7 +36,16 @@ export interface ForwardOptions {
 }
 
 /** Of one connection only (RFC 9110 section 7.6.1), or made anew for each. */
-const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'te', 'trailer', 'upgrade', 'expect'];
+const hopByHop = [
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'te',
+  'trailer',
+  'upgrade',
+  'expect',
+];
 /** What tells of the client: believed from nobody, and told anew. */
 const ofClient = ['forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-real-ip', 'x-client-ip'];
 /** May be sent again when a connection that was kept has just been closed by the other end (RFC 9110 section 9.2.2). */
@@ -74,7 +89,10 @@ export function forward(from: IncomingMessage, to: ServerResponse, server: WebSe
       failed?.(error);
       if (to.headersSent) to.destroy();
       else if (otherwise && !hasBody) otherwise();
-      else to.writeHead(502, { 'content-type': 'text/plain' }).end('The web server behind this address does not answer.\n');
+      else
+        to.writeHead(502, { 'content-type': 'text/plain' }).end(
+          'The web server behind this address does not answer.\n',
+        );
     });
     if (hasBody) from.pipe(asking);
     else asking.end();

@@ -28,7 +28,10 @@ export class Side extends Duplex {
   }
 
   override _write(chunk: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
-    if (!this.#socket || this.#socket.destroyed) return done(new Error('the connection is gone'));
+    if (!this.#socket || this.#socket.destroyed) {
+      done(new Error('the connection is gone'));
+      return;
+    }
     this.#socket.write(chunk, (error) => done(error));
   }
 
@@ -126,7 +129,10 @@ export function openGate<S extends object>(socket: Socket, options: GateOptions<
 
   function between(): void {
     state = 'head';
-    if (finishing) return close();
+    if (finishing) {
+      close();
+      return;
+    }
     socket.resume();
     look();
   }
@@ -145,9 +151,15 @@ export function openGate<S extends object>(socket: Socket, options: GateOptions<
     }
     clearTimeout(headTimer);
     headTimer = undefined;
-    if (head.kind !== 'request') return openForGood();
+    if (head.kind !== 'request') {
+      openForGood();
+      return;
+    }
     const asking = options.ask?.(head, socket, () => kept, service, tuple);
-    if (!asking) return admit(head);
+    if (!asking) {
+      admit(head);
+      return;
+    }
     state = 'asked';
     socket.setTimeout(0);
     asking.then(
@@ -164,7 +176,10 @@ export function openGate<S extends object>(socket: Socket, options: GateOptions<
   }
 
   function admit(head: RequestHead): void {
-    if (!isCountable(head)) return openForGood();
+    if (!isCountable(head)) {
+      openForGood();
+      return;
+    }
     state = 'request';
     isAnswered = false;
     through().head = head;
@@ -185,7 +200,10 @@ export function openGate<S extends object>(socket: Socket, options: GateOptions<
 
   function more(bytes: Buffer): void {
     if (state === 'gone') return;
-    if (state === 'open') return pass(bytes);
+    if (state === 'open') {
+      pass(bytes);
+      return;
+    }
     if (state === 'request' && bodyLeft > 0) {
       const part = bytes.subarray(0, bodyLeft);
       bodyLeft -= part.length;

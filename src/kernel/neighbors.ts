@@ -6,8 +6,8 @@ import { KernelError, kernelError } from './errors.ts';
 import * as frames from './frames.ts';
 import * as libc from './libc.ts';
 import { openPacketSocket } from './packet-socket.ts';
-import type { Instruction } from './socket-filter.ts';
 import { macText } from './rt-decode.ts';
+import type { Instruction } from './socket-filter.ts';
 import { ETH_P_ARP, ETH_P_IPV6 } from './socket-numbers.ts';
 
 const PROBES = 3;

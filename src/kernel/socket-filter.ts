@@ -28,8 +28,7 @@ export function attachFilter(fd: number, filter: readonly Instruction[]): number
 }
 
 /** Takes the filter away again. */
-export const detachFilter = (fd: number): number =>
-  libc.setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, libc.int32(0));
+export const detachFilter = (fd: number): number => libc.setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, libc.int32(0));
 
 /** Takes nothing. */
 export const nothing: readonly Instruction[] = [[RET, 0, 0, 0]];

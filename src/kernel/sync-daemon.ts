@@ -44,7 +44,9 @@ export function startSyncDaemon(): SyncDaemon {
       index,
       syncId,
       stop() {
-        allowing(['ESRCH', 'EEXIST'], () => command(generic, 'stop the sync daemon', CMD.DEL_DAEMON, { STATE: STATE_BACKUP }));
+        allowing(['ESRCH', 'EEXIST'], () =>
+          command(generic, 'stop the sync daemon', CMD.DEL_DAEMON, { STATE: STATE_BACKUP }),
+        );
         removeLink(routes, index);
         routes.close();
         generic.close();
@@ -126,7 +128,8 @@ function command(generic: Netlink, doing: string, number: number, DAEMON: Daemon
 
 function family(generic: Netlink): number {
   const id = familyId(generic, FAMILY);
-  if (id === undefined) throw new KernelError('EPROTONOSUPPORT', 'this kernel has no IPVS: load it with `modprobe ip_vs`');
+  if (id === undefined)
+    throw new KernelError('EPROTONOSUPPORT', 'this kernel has no IPVS: load it with `modprobe ip_vs`');
   return id;
 }
 

@@ -62,8 +62,7 @@ function openSocket({ index }: SyncDaemon): number {
   if (fd < 0) throw kernelError(doing, { errno: -fd });
   // struct ip_mreqn: by the interface's number, since it has no address.
   const interfaceIs = new Uint8Array(Int32Array.of(0, 0, index).buffer);
-  const failed =
-    libc.setsockopt(fd, N.IPPROTO_IP, N.IP_MULTICAST_IF, interfaceIs) || libc.connect(fd, sockaddr(group));
+  const failed = libc.setsockopt(fd, N.IPPROTO_IP, N.IP_MULTICAST_IF, interfaceIs) || libc.connect(fd, sockaddr(group));
   if (failed < 0) {
     libc.close(fd);
     throw kernelError(doing, { errno: -failed });

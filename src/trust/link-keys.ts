@@ -16,7 +16,10 @@ export async function openLinkKeys(dir: string): Promise<LinkKeys> {
   if (root.length !== bytes)
     throw new CodedError('STATE_CORRUPT', `${path} is damaged: remove it, and restart the controller and dsr-front`);
   await writeWhole(path, `${root.toString('base64url')}\n`, 0o600);
-  return (name, machineId) => createHmac('sha256', root).update(JSON.stringify([name, machineId])).digest('base64url');
+  return (name, machineId) =>
+    createHmac('sha256', root)
+      .update(JSON.stringify([name, machineId]))
+      .digest('base64url');
 }
 
 function read(path: string): Buffer | undefined {

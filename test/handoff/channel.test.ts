@@ -1,10 +1,10 @@
 import { once } from 'node:events';
-import { type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { duplexPair } from 'node:stream';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import t from 'tap';
 import { openChannel } from '../../src/handoff/channel.ts';
-import { connecting, listening, purposes } from '../../src/handoff/private-channel.ts';
+import { connecting, listening, type purposes } from '../../src/handoff/private-channel.ts';
 import type { Frame } from '../../src/handoff-schema.ts';
 
 const ends = () => {
@@ -24,7 +24,10 @@ t.test('frames come as they were sent, whatever the packets', async (t) => {
   for (const byte of lines) peer.write(byte);
   peer.write(`${JSON.stringify({ kind: 'failed', id: 4, reason: 'é' })}\n`);
   await new Promise((resolve) => setTimeout(resolve, 50));
-  t.same(frames.map((frame) => 'id' in frame && frame.id), [1, 2, 3, 4]);
+  t.same(
+    frames.map((frame) => 'id' in frame && frame.id),
+    [1, 2, 3, 4],
+  );
   channel.send({ kind: 'took', id: 5 });
   const [sent] = await once(peer, 'data');
   t.equal(String(sent), '{"kind":"took","id":5}\n');
@@ -75,7 +78,12 @@ t.test('only who knows the secret of a name is let in, under that name', async (
   const { port } = server.address() as AddressInfo;
   const knock = async (name: string, key: string, purpose: keyof typeof purposes) => {
     const socket = connect({ port, host: '127.0.0.1', ...connecting(name, key, purpose) });
-    return Promise.race([once(socket, 'secureConnect').then(() => 'in'), once(socket, 'error').then(() => 'out')]).finally(() => socket.destroy());
+    const how = await new Promise<string>((resolve) => {
+      socket.once('secureConnect', () => resolve('in'));
+      socket.on('error', () => resolve('out'));
+    });
+    socket.destroy();
+    return how;
   };
   t.equal(await knock('rs1', keys.get('rs1')!, 'link'), 'in');
   t.equal(await knock('rs2', keys.get('rs2')!, 'requests'), 'in');

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type Server } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcp } from 'node:net';
 import t, { type Test } from 'tap';
-import { forward, type ForwardOptions, type WebServer, webServer } from '../../src/handoff/forward.ts';
+import { type ForwardOptions, forward, type WebServer, webServer } from '../../src/handoff/forward.ts';
 
 async function listening(t: Test, server: Server): Promise<number> {
   server.listen(0, '127.0.0.1');
@@ -15,7 +15,14 @@ async function listening(t: Test, server: Server): Promise<number> {
 }
 
 /** A proxy before a web server, and what the web server got. */
-async function proxy(t: Test, answer: (request: IncomingMessage, body: Buffer) => { status?: number; headers?: Record<string, string | string[]>; body?: Buffer } | undefined, options: Partial<ForwardOptions> = {}) {
+async function proxy(
+  t: Test,
+  answer: (
+    request: IncomingMessage,
+    body: Buffer,
+  ) => { status?: number; headers?: Record<string, string | string[]>; body?: Buffer } | undefined,
+  options: Partial<ForwardOptions> = {},
+) {
   const asked: { request: IncomingMessage; body: Buffer }[] = [];
   const origin = createServer(async (request, response) => {
     const parts: Buffer[] = [];
@@ -31,11 +38,17 @@ async function proxy(t: Test, answer: (request: IncomingMessage, body: Buffer) =
   t.teardown(() => to.agent.destroy());
   const failures: Error[] = [];
   const failed = (error: Error) => failures.push(error);
-  const front = createServer((request, response) => forward(request, response, to, { client: '198.51.100.7', failed, ...options }));
+  const front = createServer((request, response) =>
+    forward(request, response, to, { client: '198.51.100.7', failed, ...options }),
+  );
   return { port: await listening(t, front), asked, failures, to };
 }
 
-async function ask(port: number, path: string, { method = 'GET', headers = {}, body }: { method?: string; headers?: Record<string, string>; body?: Buffer } = {}) {
+async function ask(
+  port: number,
+  path: string,
+  { method = 'GET', headers = {}, body }: { method?: string; headers?: Record<string, string>; body?: Buffer } = {},
+) {
   const asking = request({ host: '127.0.0.1', port, path, method, headers, agent: false });
   asking.end(body);
   const [answer] = (await once(asking, 'response')) as [IncomingMessage];
@@ -67,7 +80,12 @@ t.test('a request and its answer pass as they are, but for what is of one connec
 
 t.test('what a client says of itself is told anew', async (t) => {
   const { port, asked } = await proxy(t, () => ({}), { fields: [['dsr-x', '1']], without: ['dsr-x'] });
-  const spoofed = { 'X-Forwarded-For': '1.1.1.1', Forwarded: 'for=1.1.1.1', 'X-Real-IP': '1.1.1.1', 'DSR-X': 'spoofed' };
+  const spoofed = {
+    'X-Forwarded-For': '1.1.1.1',
+    Forwarded: 'for=1.1.1.1',
+    'X-Real-IP': '1.1.1.1',
+    'DSR-X': 'spoofed',
+  };
   await ask(port, '/', { headers: spoofed });
   const { headers } = asked[0]!.request;
   t.equal(headers['x-forwarded-for'], '198.51.100.7');
@@ -100,7 +118,11 @@ t.test('bodies are framed as they came', async (t) => {
 t.test('HEAD, 304 and the size of whole answers', async (t) => {
   const sizes: number[] = [];
   const answered = (bytes: number) => void sizes.push(bytes);
-  const { port } = await proxy(t, ({ url }) => (url === '/304' ? { status: 304 } : { headers: { 'content-length': '10' }, body: Buffer.alloc(10) }), { answered });
+  const { port } = await proxy(
+    t,
+    ({ url }) => (url === '/304' ? { status: 304 } : { headers: { 'content-length': '10' }, body: Buffer.alloc(10) }),
+    { answered },
+  );
   t.same((await ask(port, '/', { method: 'HEAD' })).headers['content-length'], '10');
   t.equal((await ask(port, '/304')).status, 304);
   t.equal((await ask(port, '/')).body.length, 10);

@@ -69,7 +69,7 @@ const answers = (text: string) => [...text.matchAll(/^[A-Z]+ \/\S* \d+$/gm)].map
 t.test('requests are answered in their order, one at a time, whatever the packets', async (t) => {
   const { port, heads } = await serve(t);
   const one = await client(t, port);
-  const text = get('/a') + `POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n12345${get('/c')}`;
+  const text = `${get('/a')}POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n12345${get('/c')}`;
   for (let at = 0; at < text.length; at += 7) {
     one.write(text.slice(at, at + 7));
     if (at % 21 === 0) await sleep(1);
@@ -96,7 +96,11 @@ t.test('after a body that is counted by chunks the gate stays open, and no verdi
 
 t.test('a head that is refused is left to the HTTP server', async (t) => {
   const { port } = await serve(t);
-  for (const bad of ['GET / HTTP/1.1\n\n', 'BAD\r\n\r\n', `GET / HTTP/1.1\r\nHost: h\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`]) {
+  for (const bad of [
+    'GET / HTTP/1.1\n\n',
+    'BAD\r\n\r\n',
+    `GET / HTTP/1.1\r\nHost: h\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
+  ]) {
     const one = await client(t, port);
     one.write(bad);
     await one.until(/^HTTP\/1\.1 4\d\d /);

@@ -58,7 +58,9 @@ lab(t, 'entries reach the kernel, change in place, and move from one destination
 
 lab(t, 'IPv6 entries reach the kernel too', async (t) => {
   const vip6 = '2001:db8::100';
-  sh(`ip addr add ${vip6}/128 dev lo; ipvsadm -A -t [${vip6}]:80 -s rr; ipvsadm -a -t [${vip6}]:80 -r [2001:db8::11]:80 -g -w 0`);
+  sh(
+    `ip addr add ${vip6}/128 dev lo; ipvsadm -A -t [${vip6}]:80 -s rr; ipvsadm -a -t [${vip6}]:80 -r [2001:db8::11]:80 -g -w 0`,
+  );
   const sender = openSyncSender(failed);
   sender.enter(entry(6000, { vip: vip6, client: '2001:db8:51::10', destination: '2001:db8::11' }));
   await until(() => /2001:db8:51::10/.test(sh('ipvsadm -Lnc')), 3000);

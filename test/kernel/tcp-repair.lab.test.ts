@@ -21,7 +21,8 @@ async function connected(t: Test, code: string) {
   host.sh(`ip addr add ${client}/24 dev peer0`);
   const server = createServer({ allowHalfOpen: true, noDelay: true }).listen(80, vip);
   await once(server, 'listening');
-  const child = host.spawn(`${plainNode} -e "const s = require('net').connect({ host: '${vip}', port: 80, allowHalfOpen: true });
+  const child =
+    host.spawn(`${plainNode} -e "const s = require('net').connect({ host: '${vip}', port: 80, allowHalfOpen: true });
     process.stdin.on('data', (d) => s.write(d)); s.on('error', (e) => console.log(e.code));
     s.on('data', (d) => process.stdout.write(d)); s.on('end', () => process.stdout.write('END')); ${code}"`);
   t.teardown(() => child.kill('SIGKILL'));
@@ -79,26 +80,30 @@ lab(t, 'a connection that is taken apart here goes on in another socket, with wh
   second.destroy();
 });
 
-lab(t, 'a frozen connection that is thawed goes on as before, and a listener can be started anew beside it', async (t) => {
-  const { server, socket, said, write } = await connected(t, '');
-  write('a');
-  await once(socket, 'data');
-  freeze(socket);
-  repair.dump(fdOf(socket));
-  write('b');
-  await sleep(30);
-  repair.thaw(fdOf(socket));
-  handleOf(socket).readStart();
-  const [data] = await once(socket, 'data');
-  t.equal(String(data), 'b');
-  socket.write('ok');
-  t.ok(await until(() => said() === 'ok', 5000));
-  server.close();
-  const again = createServer().listen(80, vip);
-  await once(again, 'listening');
-  again.close();
-  socket.destroy();
-});
+lab(
+  t,
+  'a frozen connection that is thawed goes on as before, and a listener can be started anew beside it',
+  async (t) => {
+    const { server, socket, said, write } = await connected(t, '');
+    write('a');
+    await once(socket, 'data');
+    freeze(socket);
+    repair.dump(fdOf(socket));
+    write('b');
+    await sleep(30);
+    repair.thaw(fdOf(socket));
+    handleOf(socket).readStart();
+    const [data] = await once(socket, 'data');
+    t.equal(String(data), 'b');
+    socket.write('ok');
+    t.ok(await until(() => said() === 'ok', 5000));
+    server.close();
+    const again = createServer().listen(80, vip);
+    await once(again, 'listening');
+    again.close();
+    socket.destroy();
+  },
+);
 
 lab(t, 'a connection whose client has sent its FIN is moved with its end', async (t) => {
   const { socket, tuple, said } = await connected(t, "s.end('bye');");
@@ -133,7 +138,8 @@ lab(t, 'what is closed while frozen or restored sends nothing', async (t) => {
 lab(t, 'refusals are told in words', async (t) => {
   const { socket, tuple } = await connected(t, '');
   t.throws(() => repair.freeze(-1), { code: 'EBADF' });
-  const { tcp } = (repair.freeze(fdOf(socket)), repair.dump(fdOf(socket)));
+  repair.freeze(fdOf(socket));
+  const { tcp } = repair.dump(fdOf(socket));
   t.throws(() => repair.restore(tuple, tcp), { message: /^cannot connect to 192.0.2.2/ }, 'the tuple is taken');
   t.throws(() => repair.restore({ ...tuple, vip: '192.0.2.77' }, tcp), { code: 'EADDRNOTAVAIL' });
   socket.destroy();

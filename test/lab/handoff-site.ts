@@ -11,17 +11,21 @@ import { imageBytes, images, type Result } from './url-scenarios.ts';
 const repository = join(import.meta.dirname, '../..');
 
 export interface FrontSite extends Site {
-  front: Program;
   agents: Map<Host, Program>;
+  /** The last one that was started. */
+  front: () => Program;
   startFront: () => Program;
   startTaker: (host: Host) => Program;
   /** Runs scenarios on the client. */
   scenarios: (times: number, parallel: number, names?: readonly string[]) => Promise<Result[]>;
   /** Resets that a host's kernel has sent. */
   resets: (host: Host) => Promise<number>;
-  /** What the front counted, by its last words in the log. */
+  /** Agents have a link and a weight. */
   waitForLinks: (count: number) => Promise<void>;
-  frontLog: () => Promise<string>;
+  /** Ends the front in order, and says what it counted. */
+  endFront: () => Promise<Record<string, number>>;
+  /** Stores the policy of port 80, and waits until the front and both agents go by it. */
+  use: (port: object) => Promise<void>;
 }
 
 /** Files of a host: images, /healthz and, on the director, PHP. */
@@ -43,7 +47,7 @@ echo json_encode(['host' => gethostname(), 'query' => $_SERVER['QUERY_STRING'], 
 }
 
 /** lighttpd and php-fpm on the director's port 8080, on loopback alone. */
-async function startOrigin(host: Host): Promise<Program[]> {
+export async function startOrigin(host: Host): Promise<Program[]> {
   const root = await writeFiles(host);
   const socket = join(host.dir, 'origin.sock');
   const fpmConfig = join(host.dir, 'origin-fpm.conf');
@@ -110,6 +114,14 @@ export const urlPort = (more: object): PoolText['ports'][string] => ({
   ...more,
 });
 
+/** The front on the director. */
+export const startFrontOn = ({ start, director }: Site): Program =>
+  start(
+    director,
+    'front',
+    ours('src/front.js', { controller: `http://${director.ip}:7100`, link: `${director.ip}:7101`, insecure: 'true' }),
+  );
+
 /** Everything runs and two agents have a link: rs1 sends files itself, rs2 by nginx. */
 export async function makeFrontSite(t: Test, options: LabOptions = {}): Promise<FrontSite> {
   const site = await makeSite(t, options);
@@ -121,30 +133,21 @@ export async function makeFrontSite(t: Test, options: LabOptions = {}): Promise<
     [rs1, { 'handoff-root': root }],
     [rs2, { 'handoff-server': '127.0.0.1:8081' }],
   ]);
-  const startFront = () =>
-    site.start(
-      director,
-      'front',
-      ours('src/front.js', {
-        controller: `http://${director.ip}:7100`,
-        link: `${director.ip}:7101`,
-        insecure: 'true',
-      }),
-    );
+  let front: Program;
+  const startFront = () => {
+    front = startFrontOn(site);
+    return front;
+  };
   const startTaker = (host: Host) => site.startAgent(host, answering.get(host) ?? {});
   await site.startController();
-  await api.put(
-    'web',
-    {
-      vip,
-      ports: { '80/tcp': urlPort({ engine: 'handoff' }) },
-      realServers: { rs1: { address: rs1.ip }, rs2: { address: rs2.ip } },
-    },
-    0,
-  );
-  const front = startFront();
+  const pool = (port: object) => ({
+    vip,
+    ports: { '80/tcp': urlPort(port) },
+    realServers: { rs1: { address: rs1.ip }, rs2: { address: rs2.ip } },
+  });
+  await api.put('web', pool({ engine: 'handoff' }), 0);
+  startFront();
   const agents = new Map([rs1, rs2].map((host) => [host, startTaker(host)]));
-  const frontLog = () => readFile(join(director.dir, 'front.log'), 'utf8');
   const waitForLinks: FrontSite['waitForLinks'] = async (count) => {
     await until(
       async () => {
@@ -160,12 +163,30 @@ export async function makeFrontSite(t: Test, options: LabOptions = {}): Promise<
   await waitForLinks(2);
   return {
     ...site,
-    front,
+    front: () => front,
     agents,
     startFront,
     startTaker,
     waitForLinks,
-    frontLog,
+    endFront: async () => {
+      await front.end('SIGTERM');
+      const log = await readFile(join(director.dir, 'front.log'), 'utf8');
+      const words = log.split('\n').filter((line) => line.includes('"stopping;'));
+      return JSON.parse(words.at(-1) ?? '{}') as Record<string, number>;
+    },
+    use: async (port) => {
+      await api.put('web', pool(port));
+      const wanted = JSON.stringify(port).match(/"\w+":(\d+|"[^"]*")/g) ?? [];
+      const has = async (host: Host, file: string) => {
+        const text = (await readFile(join(host.dir, 'state', file), 'utf8')).replaceAll(' ', '');
+        return wanted.every((part) => text.includes(part));
+      };
+      await until(
+        async () =>
+          (await has(director, 'front/front.json')) && (await has(rs1, 'agent.json')) && (await has(rs2, 'agent.json')),
+        'the front and the agents to have the policy',
+      );
+    },
     scenarios: async (times, parallel, names = []) => {
       const file = join(import.meta.dirname, 'url-scenarios.ts');
       const program = [process.execPath, '--import', join(repository, 'node_modules/tsx/dist/loader.mjs'), file];

@@ -9,7 +9,13 @@ t.test('a name and a machine have one secret for ever, and others have others', 
   const keys = await openLinkKeys(dir);
   const again = await openLinkKeys(dir);
   t.equal(keys('rs1', 'm1'), again('rs1', 'm1'));
-  const all = [keys('rs1', 'm1'), keys('rs1', 'm2'), keys('rs2', 'm1'), keys('rs1m', '1'), (await openLinkKeys(folder(t)))('rs1', 'm1')];
+  const all = [
+    keys('rs1', 'm1'),
+    keys('rs1', 'm2'),
+    keys('rs2', 'm1'),
+    keys('rs1m', '1'),
+    (await openLinkKeys(folder(t)))('rs1', 'm1'),
+  ];
   t.equal(new Set(all).size, all.length);
   t.equal(Buffer.from(keys('rs1', 'm1'), 'base64url').length, 32);
   t.equal(statSync(join(dir, 'link.key')).mode & 0o777, 0o600);

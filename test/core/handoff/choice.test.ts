@@ -24,7 +24,9 @@ holds(
   fc.property(serversArb, fc.string(), chanceArb, chanceArb, (servers, path, a, b) => {
     const home = chooseServer(servers, 'url-hash', path, a);
     if (home !== chooseServer(servers, 'url-hash', path, b)) return false;
-    const others = servers.map((one) => (one === home || chooseServer(servers, 'url-hash', path, a) === one ? one : { ...one, weight: 0 }));
+    const others = servers.map((one) =>
+      one === home || chooseServer(servers, 'url-hash', path, a) === one ? one : { ...one, weight: 0 },
+    );
     return chooseServer(others, 'url-hash', path, a)?.name === home?.name;
   }),
 );
@@ -40,5 +42,11 @@ t.test('by weight each gets its share', async (t) => {
     const name = chooseServer(servers, 'none', '/', i / 400)?.name ?? '';
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
-  t.same([...counts], [['a', 100], ['b', 300]]);
+  t.same(
+    [...counts],
+    [
+      ['a', 100],
+      ['b', 300],
+    ],
+  );
 });

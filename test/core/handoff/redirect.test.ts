@@ -8,8 +8,14 @@ const headOf = (target: string, host = 'www.example.com') =>
   parseHead(Buffer.from(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`, 'latin1')) as RequestHead;
 
 t.test('path and query go along as they are', async (t) => {
-  t.equal(locationOf(headOf('/a%20b//c.jpg?x=%41&y'), 'img1.example.com'), 'http://img1.example.com/a%20b//c.jpg?x=%41&y');
-  t.equal(locationOf(headOf('http://www.example.com/a.jpg?q'), 'img1.example.com:8080'), 'http://img1.example.com:8080/a.jpg?q');
+  t.equal(
+    locationOf(headOf('/a%20b//c.jpg?x=%41&y'), 'img1.example.com'),
+    'http://img1.example.com/a%20b//c.jpg?x=%41&y',
+  );
+  t.equal(
+    locationOf(headOf('http://www.example.com/a.jpg?q'), 'img1.example.com:8080'),
+    'http://img1.example.com:8080/a.jpg?q',
+  );
   t.equal(locationOf(headOf('http://www.example.com?q'), 'img1.example.com'), 'http://img1.example.com/?q');
 });
 

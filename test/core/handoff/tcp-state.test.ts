@@ -13,5 +13,9 @@ const tupleArb: fc.Arbitrary<Tuple> = fc.record({
 holds(
   t,
   'two connections have one key exactly when they are one',
-  fc.property(tupleArb, tupleArb, (a, b) => (tupleKey(a) === tupleKey(b)) === (JSON.stringify(a) === JSON.stringify(b))),
+  fc.property(
+    tupleArb,
+    tupleArb,
+    (a, b) => (tupleKey(a) === tupleKey(b)) === (JSON.stringify(a) === JSON.stringify(b)),
+  ),
 );

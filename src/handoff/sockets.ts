@@ -20,7 +20,8 @@ export const fdOf = (socket: Socket): number | undefined => {
 export function stopReading(socket: Socket): void {
   const handle = handleOf(socket);
   if (!handle) return;
-  handle.reading = false;
+  // Node, which believes this, would start to read again with the next read() of its stream.
+  handle.reading = true;
   handle.readStop();
 }
 

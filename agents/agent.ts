@@ -11,6 +11,7 @@ import { parseSettings } from '../src/settings.ts';
 import { connectController } from './controller-client.ts';
 import { openCredentials } from './credentials.ts';
 import { examineAlone } from './doctor.ts';
+import { createEdge } from './edge.ts';
 import { createTaker } from './handoff/taker.ts';
 import { type HostOptions, teardownHost } from './host.ts';
 import { controllerAddresses, machineId, nameServers, refuseOnDirector } from './identity.ts';
@@ -69,6 +70,14 @@ async function main(): Promise<void> {
       ]),
   };
 
+  const { root } = settings.edge;
+  const edge = createEdge({
+    settings: root === undefined ? undefined : { ...settings.edge, root },
+    stateDir: settings.stateDir,
+    controllerAddresses: () => controllerIs,
+    log: (keys, message) => log.info(keys, message),
+  });
+
   if (command === 'teardown') {
     const { revision } = memory.get().desired;
     const addresses = kernel.addresses().map(({ address }) => address);
@@ -86,6 +95,7 @@ async function main(): Promise<void> {
         }),
       )
       .catch(() => {});
+    await edge.teardown();
     await teardownHost(host, (line) => process.stdout.write(`${line}\n`));
     await controller.close();
     kernel.close();
@@ -109,6 +119,7 @@ async function main(): Promise<void> {
   const agent = startAgent({
     host,
     taker,
+    edge,
     controller,
     isRenewalDue: credentials.isDue,
     machineId: id,

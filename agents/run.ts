@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { commandOf } from '../src/core/steps.ts';
+import { withEdge } from '../src/core/url/edge.ts';
 import { createSignal, startLoop, until } from '../src/loop.ts';
 import type { Report } from '../src/schema.ts';
 import type { ControllerClient } from './controller-client.ts';
 import { createDoctor } from './doctor.ts';
+import type { Edge } from './edge.ts';
 import type { Taker } from './handoff/taker.ts';
 import { type HostOptions, type HostPass, reconcileHost } from './host.ts';
 import { createMeter } from './meter.ts';
@@ -22,6 +24,8 @@ export interface AgentOptions {
   host: HostOptions;
   /** Takes connections from the front; undefined: none. */
   taker?: Pick<Taker, 'follow'>;
+  /** Absent: this host has no web server that is looked after. */
+  edge?: Pick<Edge, 'reconcile'>;
   controller: ControllerClient;
   /** Whether it is time for a new token. */
   isRenewalDue?: () => boolean;
@@ -53,6 +57,7 @@ export interface Agent {
 export function startAgent({
   host,
   taker,
+  edge,
   controller,
   isRenewalDue,
   machineId,
@@ -85,7 +90,9 @@ export function startAgent({
       const looked = await reconcileHost(host);
       const pass = { ...looked, problems: [...looked.problems, ...(taker?.follow(memory.get().desired) ?? [])] };
       if (pass.steps.length > 0) log.info({ steps: pass.steps.map(commandOf) }, 'applied');
-      passWith(pass);
+      // The desired state that it goes by may be newer than the pass's: then the next pass is.
+      const found = await edge?.reconcile(memory.get().desired);
+      passWith(found ? { ...pass, vips: withEdge(pass.vips, found, Date.now()) } : pass);
       failure = undefined;
       rounds++;
       return lookMs;

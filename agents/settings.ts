@@ -5,6 +5,51 @@ import { nameSchema } from '../src/schema.ts';
 import { commonSettings, interfaceName, speedMbit } from '../src/settings.ts';
 import { splitOrigin } from '../src/url-schema.ts';
 
+/** What needs no quotes in a web server's configuration. */
+const path = (what: string) =>
+  z.string().regex(/^\/[A-Za-z0-9._+,/-]*$/, { error: `${what} is an absolute path of letters, digits and ._+,-` });
+const command = (usual: string[]) =>
+  z
+    .array(z.string().min(1), { error: 'a program and its words, as a list' })
+    .min(1, { error: 'a program and its words, as a list' })
+    .default(usual);
+
+const edgeSchema = z.strictObject({
+  root: path('root').optional().describe('folder of the images that this host answers with; allows the engine "edge"'),
+  file: path('file')
+    .optional()
+    .describe(
+      "file that is written for nginx, whose http block must include it (default: edge.conf in the state's folder)",
+    ),
+  cache: path('cache')
+    .default('/var/lib/nginx')
+    .describe('folder in which nginx keeps what it fetched from the director (default: /var/lib/nginx)'),
+  certificate: path('certificate').optional().describe('certificate chain as PEM, for ports that speak TLS'),
+  key: path('key').optional().describe('its private key; read by nginx alone'),
+  origins: z
+    .array(z.string().refine(isNetwork, { error: 'a network such as 192.0.2.10/32' }))
+    .optional()
+    .describe("networks of directors that requests may be passed on to, besides the controller's own address"),
+  // Outside of the agent's own sandbox, where nginx finds what it needs.
+  validate: command([
+    'systemd-run',
+    '--quiet',
+    '--wait',
+    '--pipe',
+    '--collect',
+    '/usr/sbin/nginx',
+    '-t',
+    '-q',
+  ]).describe(
+    'how nginx is asked whether it takes a configuration (default: systemd-run --quiet --wait --pipe --collect /usr/sbin/nginx -t -q)',
+  ),
+  reload: command(['systemctl', 'reload', 'nginx']).describe(
+    'how nginx is made to read it (default: systemctl reload nginx)',
+  ),
+});
+/** Of an operator who has allowed it. */
+export type EdgeSettings = z.infer<typeof edgeSchema> & { root: string };
+
 const settingsSchema = z
   .strictObject({
     controller: z
@@ -26,6 +71,7 @@ const settingsSchema = z
       .array(z.string().refine(isNetwork, { error: 'a network such as 192.0.2.0/24' }))
       .optional()
       .describe("networks that a VIP may lie in, such as 192.0.2.0/24 (default: any VIP of the controller's pools)"),
+    edge: edgeSchema.prefault({}),
     shutdownDrainMs: z
       .number({ error: 'milliseconds' })
       .int()

@@ -12,6 +12,7 @@ import { startProber } from './check/prober.ts';
 import { parseListen, controllerSpec as spec } from './controller-settings.ts';
 import { hostPrefix, notUnicast, withPort } from './core/address.ts';
 import { poolsOf } from './core/state.ts';
+import { startCapacity } from './director/capacity.ts';
 import { examine, examineDirector } from './director/doctor.ts';
 import { connectLocally } from './director/local-check.ts';
 import { type Director, startDirector } from './director/reconcile.ts';
@@ -31,7 +32,7 @@ import { serve } from './service.ts';
 import { parseSettings, version } from './settings.ts';
 import { createAgentRegistry } from './store/agents.ts';
 import { createEvents } from './store/events.ts';
-import { openAgents, openEvents, openState } from './store/state.ts';
+import { openAgents, openEvents, openPeaks, openState } from './store/state.ts';
 import { openLinkKeys } from './trust/link-keys.ts';
 import type { ServerIdentity } from './trust/server-identity.ts';
 import { openTrust } from './trust/trust.ts';
@@ -145,6 +146,7 @@ async function main(): Promise<void> {
         log,
       });
   const linkKeys = await openLinkKeys(settings.stateDir);
+  const peaks = openPeaks(settings.stateDir, (words) => log.warn({}, words));
   const events = createEvents(openEvents(settings.stateDir), ({ message, type, time: _, ...about }) =>
     log.info({ event: type, ...about }, message),
   );
@@ -171,6 +173,7 @@ async function main(): Promise<void> {
     manageVip: settings.manageVip,
     log,
   });
+  const capacity = startCapacity({ traffic, director, state, peaks, log });
   const witness = startWitness({
     kernel,
     interface: settings.interface,
@@ -188,6 +191,7 @@ async function main(): Promise<void> {
       director,
       health,
       traffic,
+      capacity,
       witness,
       examine: (patient) => examine({ kernel, interface: settings.interface, connect: connectLocally }, patient),
       trust: secret?.trust,
@@ -219,6 +223,7 @@ async function main(): Promise<void> {
     await api.close();
     await director.stop();
     await witness.stop();
+    await capacity.stop();
     await traffic.stop();
     await prober.stop();
     await webhooks.stop();

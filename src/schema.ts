@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type Check, checkSchema, plainCheck } from './check-schema.ts';
 import { canonical, familyOf, hostPrefix, isAddress, notUnicast } from './core/address.ts';
-import { splitOrigin, urlFaults, urlFields } from './url-schema.ts';
+import { edgePortSchema, splitOrigin, urlFaults, urlFields } from './url-schema.ts';
 
 /** IPVS schedulers of the stock kernel (net/netfilter/ipvs/Kconfig). */
 export const schedulers = [
@@ -40,13 +40,12 @@ const noCheck = z
 const portKey = z.string().regex(/^[1-9]\d{0,4}\/(tcp|udp)$/, { error: 'a port is written like "80/tcp" or "53/udp"' })
   .refine((key) => Number.parseInt(key, 10) <= 65535, { error: 'a port is 1 to 65535' }); // biome-ignore format: short
 
-const defaultScheduler = 'wlc';
-/** What weights by headroom drive (infra/simulation compares it with others). */
-const headroomScheduler = 'sed';
+/** Those whose choice follows weights closely enough for weights by headroom (infra/simulation compares them). */
+const headroomSchedulers: readonly string[] = ['wlc', 'sed', 'nq'];
 
 /** Of an IPVS service. */
 const serviceFields = {
-  scheduler: z.enum(schedulers, { error: `the schedulers are ${schedulers.join(', ')}` }).default(defaultScheduler),
+  scheduler: z.enum(schedulers, { error: `the schedulers are ${schedulers.join(', ')}` }).default('wlc'),
   schedulerFlags: z
     .array(z.enum(schedulerFlags, { error: `the scheduler flags are ${schedulerFlags.join(', ')}` }))
     .max(3)
@@ -94,16 +93,6 @@ export const realServerSchema = z
     error: 'lowerThreshold is at most upperThreshold',
   });
 
-/** With {@link headroomScheduler} where no other scheduler was chosen. */
-function mapPorts(ports: Record<string, z.infer<typeof portSchema>>): typeof ports {
-  return Object.fromEntries(
-    Object.entries(ports).map(([key, port]) => [
-      key,
-      isBalanced(port) && port.scheduler === defaultScheduler ? { ...port, scheduler: headroomScheduler } : port,
-    ]),
-  );
-}
-
 export const realServersSchema = z.record(nameSchema, realServerSchema);
 
 export const poolSchema = z
@@ -131,7 +120,6 @@ export const poolSchema = z
       .enum(['refuse', 'director', 'keep'], { error: 'fallback is "refuse", "director" or "keep"' })
       .default('refuse'),
   })
-  .overwrite((pool) => (pool.balance === 'headroom' ? { ...pool, ports: mapPorts(pool.ports) } : pool))
   .superRefine((pool, context) => {
     const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
     const family = familyOf(pool.vip);
@@ -159,10 +147,10 @@ export const poolSchema = z
         if (origin !== undefined && Object.values(pool.realServers).some(({ address }) => address === origin))
           problem(path('edge', 'origin'), "the origin is the director's own address, not a real server's");
       }
-      if (pool.balance === 'headroom' && port.scheduler !== headroomScheduler)
+      if (pool.balance === 'headroom' && !headroomSchedulers.includes(port.scheduler))
         problem(
           path('scheduler'),
-          `with balance "headroom" the scheduler is ${headroomScheduler}, which its weights steer best: leave "scheduler" out`,
+          `with balance "headroom" the scheduler is ${headroomSchedulers.join(', ')}: ${port.scheduler} does not follow the weights from connection to connection`,
         );
       if (port.onePacket && !key.endsWith('/udp')) problem(path('onePacket'), 'onePacket is for UDP ports only');
       for (const flag of port.schedulerFlags ?? [])
@@ -242,6 +230,20 @@ const vipReport = z.object({
   listening: z.record(z.string().max(20), z.enum(['vip', 'own-address-only', 'nothing'])).optional(),
   /** Why this host would drop what clients or the prober send to the VIP, in words. */
   unreachable: z.string().max(500).optional(),
+  /** Of ports with the engine "edge", such as "80/tcp". */
+  edge: z
+    .record(
+      z.string().max(20),
+      z.object({
+        /** The host's web server answers by rules of a pool, if perhaps by older ones. */
+        serving: z.boolean(),
+        /** Why it does not answer by the present ones, in words. */
+        problem: z.string().max(500).optional(),
+        /** Of the certificate that clients are shown, RFC 3339. */
+        certificateExpires: z.string().max(40).optional(),
+      }),
+    )
+    .optional(),
   /** What may go wrong one day, in words; takes nothing out of service. */
   warnings: z.array(z.string().max(500)).max(100).optional(),
 });
@@ -328,6 +330,8 @@ export const agentDesiredSchema = z.object({
       /** The real server's own address in the pools of this VIP. */
       address: anAddress,
       ports: z.array(z.string()),
+      /** Those whose engine is "edge". */
+      edge: z.record(z.string(), edgePortSchema).optional(),
     }),
   ),
   /** Addresses that probes come from: each host must be able to answer them directly. */

@@ -21,7 +21,10 @@ const hostName = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_
 const hostSchema = z
   .string()
   .toLowerCase()
-  .regex(hostName, { error: 'a host is a name without port, such as "img.example.com"' });
+  // "_" alone is how a real server's web server calls a request without Host.
+  .refine((text) => hostName.test(text) && text !== '_', {
+    error: 'a host is a name without port, such as "img.example.com"',
+  });
 
 /** What stands in a path as it is, so that no web server's configuration can read it as anything else. */
 const plainPath = /^\/[A-Za-z0-9._~@+,=()!&*:/-]*$/;
@@ -85,6 +88,8 @@ const edgeSchema = z.strictObject({
   }),
   /** Of what each real server keeps of images that it did not have, MiB; 0 keeps none. */
   cacheMb: whole('cacheMb', 0, 10_000_000).default(1024),
+  /** Clients speak TLS at this port; the certificate is in the agents' own config. */
+  tls: z.boolean({ error: 'tls is true or false' }).default(false),
 });
 
 const handoffSchema = z.strictObject({
@@ -124,6 +129,18 @@ export const urlFields = {
   handoff: handoffSchema.optional(),
   redirect: redirectSchema.optional(),
 };
+
+/** What the agent of a real server must know of a port with the engine "edge". */
+export const edgePortSchema = z.object({
+  rules: z.array(ruleSchema),
+  otherwise: targetSchema,
+  ...edgeSchema.shape,
+  origin: originSchema,
+  /** What of the cache counts no more: all that came before the generation; and by path, the last word first. */
+  generation: z.number().int().default(0),
+  purged: z.array(z.object({ path: z.string(), generation: z.number().int() })).default([]),
+});
+export type EdgePort = z.infer<typeof edgePortSchema>;
 
 const urlObject = z.strictObject(urlFields);
 export type UrlPolicy = z.infer<typeof urlObject>;

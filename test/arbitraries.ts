@@ -57,7 +57,17 @@ const balancedPort = (family: Family, udp: boolean) =>
     });
 
 const portArb = (family: Family, udp: boolean): fc.Arbitrary<object> =>
-  fc.oneof({ weight: 4, arbitrary: balancedPort(family, udp) }, fc.constant({ policy: 'director' }));
+  fc.oneof(
+    { weight: 4, arbitrary: balancedPort(family, udp) },
+    fc.constant({ policy: 'director' }),
+    ...(udp ? [] : [balancedPort(family, udp).map((port) => ({ ...port, ...urlPolicy }))]),
+  );
+
+const urlPolicy = {
+  policy: 'url',
+  rules: [{ match: { extensions: ['jpg'] }, to: 'real-servers' }],
+  edge: { origin: '192.0.2.10:8080' },
+};
 
 const portsArb = (family: Family) =>
   fc

@@ -36,7 +36,7 @@ const schedulerHelp = 'the schedulers are rr, wrr, lc, wlc, fo, ovf, lblc, lblcr
 const flagHelp = 'the scheduler flags are sh-fallback, sh-port, mh-fallback, mh-port, flag-1, flag-2, flag-3';
 const maskHelp = 'a netmask such as "255.255.255.0" (IPv4), or a prefix length such as 64';
 const stateHelp = 'state is "active", "drain" or "maintenance"';
-const policyHelp = 'policy is "real-servers" or "director"';
+const policyHelp = 'policy is "real-servers", "director" or "url"';
 const noCheck = 'a port with policy "director" is checked by looking for its listener; leave "check" out';
 const onePort = 'a pool has at least one port, such as "80/tcp": { "policy": "real-servers" }';
 
@@ -55,6 +55,14 @@ const wrong: [string, unknown, string[]][] = [
   ['port 65536', pool({ ports: { '65536/tcp': balanced } }), ['ports.65536/tcp: a port is 1 to 65535']],
   ['an unknown policy', port({ policy: 'both' }), [`ports.80/tcp.policy: ${policyHelp}`]],
   ['an unknown scheduler', port({ scheduler: 'fair' }), [`ports.80/tcp.scheduler: ${schedulerHelp}`]],
+  [
+    'a scheduler that weights by headroom cannot steer',
+    pool({ balance: 'headroom', ports: { '80/tcp': { ...balanced, scheduler: 'wrr' } } }),
+    [
+      'ports.80/tcp.scheduler: with balance "headroom" the scheduler is wlc, sed, nq: wrr does not follow the weights from connection to connection',
+    ],
+  ],
+  ['an unknown balance', pool({ balance: 'bytes' }), ['balance: balance is "weights" or "headroom"']],
   ['an unknown flag', port({ schedulerFlags: ['fast'] }), [`ports.80/tcp.schedulerFlags.0: ${flagHelp}`]],
   [
     'a flag of another scheduler',
@@ -189,6 +197,7 @@ t.test('what is left out has the defaults of the design', async (t) => {
     attestation: 'required',
     agentTimeoutMs: 5000,
     slowStartMs: 0,
+    balance: 'weights',
     maxEjectedPercent: 50,
     fallback: 'refuse',
   });

@@ -46,7 +46,7 @@ const envOf = (key: string) => `DSR_${flagOf(key).slice(2).replaceAll('-', '_').
 const fieldsOf = ({ settings: { shape } }: { settings: z.ZodObject }): [string, z.ZodType][] =>
   Object.entries(shape as Record<string, z.ZodType>).flatMap(([key, field]): [string, z.ZodType][] => {
     if (key === 'programs' || key === 'webhooks') return [];
-    if (key !== 'probe' && key !== 'handoff') return [[key, field]];
+    if (key !== 'probe' && key !== 'edge' && key !== 'handoff') return [[key, field]];
     const { shape: inner } = (field as z.ZodPrefault<z.ZodObject>).unwrap();
     return Object.entries(inner as Record<string, z.ZodType>).map(([name, of]) => [`${key}.${name}`, of]);
   });
@@ -106,6 +106,14 @@ t.test('every setting is taken as a flag, from the environment and from the file
     token: 'a b=c',
     allowedVips: ['192.0.2.0/24', '2001:db8::/32'],
     shutdownDrainMs: 5000,
+    'edge.root': '/srv/images',
+    'edge.file': '/etc/nginx/conf.d/dsr.conf',
+    'edge.cache': '/var/cache/nginx',
+    'edge.certificate': '/etc/ssl/cert.pem',
+    'edge.key': '/etc/ssl/key.pem',
+    'edge.origins': ['192.0.2.10/32'],
+    'edge.validate': ['/usr/sbin/nginx', '-t'],
+    'edge.reload': ['/usr/sbin/nginx', '-s', 'reload'],
     'probe.link': 'macvlan',
     'probe.address': ['192.0.2.9', '2001:db8::9'],
     'handoff.root': '/srv/images',

@@ -1,9 +1,7 @@
 #!/usr/bin/env bash
-# npm run bench -- NAME [--json FILE] [--rounds N] [--readme]: sets up what a benchmark needs, then runs it in a guest.
+# npm run bench -- ...: Node and the Node packages first, since all the rest is TypeScript; main.ts sets up the rest.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+bash infra/lab/setup.sh node
 export TSX_DISABLE_CACHE=1 # which it would leave in /tmp
-also=()
-if [ "${1-}" = failover ]; then also=(--also keepalived --also ldirectord); fi
-bash infra/lab/setup.sh "${also[@]}"
 exec node --import tsx infra/bench/main.ts "$@"

@@ -1,54 +1,107 @@
 // npm run bench -- NAME [--json FILE] [--rounds N] [--readme]
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, release } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { runInGuest } from '../lab/uml.ts';
+import { execa } from 'execa';
+import { NotAllowed, runInGuest } from '../lab/uml.ts';
+import { benchmarks } from './benchmarks.ts';
+import {
+  figuresOf,
+  measuredSchema,
+  type Result,
+  resultSchema,
+  table,
+  tablesOf,
+  verdictOf,
+  withFigures,
+} from './result.ts';
+
+interface Options {
+  json?: string;
+  rounds: number;
+  readme?: true;
+}
 
 const root = join(import.meta.dirname, '../..');
-const benchmarks: Record<string, string> = {
-  programming:
-    '1,000 services x 10 destinations from empty: the controller beside ipvsadm -R; resident memory of both programs',
-  failover:
-    'how long a real server that fails still gets new connections: the controller beside keepalived and ldirectord',
-  checks: 'thousands of checks a second: how long a read of the status takes beside them',
-};
+const readmeFile = join(root, 'README.md');
+/** What the README's figures were made of. */
+const kept = (name: string) => join(root, `infra/bench/results/${name}.json`);
 
 const program = new Command('npm run bench --')
-  .description('Benchmarks, each beside its peer in the same run on a real kernel.')
-  .argument('<name>', Object.entries(benchmarks).map(([name, what]) => `${name}: ${what}`).join('\n')) // biome-ignore format: short
-  .option('--json <file>', 'write the results there too')
-  .option('--rounds <n>', 'how often each side runs, alternating', (text) => {
-    if (!/^[1-9]\d?$/.test(text)) throw new InvalidArgumentError('1 to 99');
-    return Number(text);
-  }, 10) // biome-ignore format: short
-  .option('--readme', 'write the table into the README')
+  .description('Benchmarks, each beside its peers in the same guest, on a real kernel.')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
-  .parse();
-
-const [name = ''] = program.args;
-const { json, rounds, readme } = program.opts<{ json?: string; rounds: number; readme?: true }>();
-if (!Object.hasOwn(benchmarks, name)) {
-  console.error(`there is no benchmark "${name}"; there is ${Object.keys(benchmarks).join(', ')}`);
-  process.exit(2);
+  .allowExcessArguments()
+  .action((_, { args: [word] }: Command) => {
+    if (word) program.error(`error: there is no benchmark '${word}'; there are ${Object.keys(benchmarks).join(', ')}`);
+    console.log(program.helpInformation());
+  });
+for (const [name, { what, takes, flags = {} }] of Object.entries(benchmarks)) {
+  const command = withOptions(program.command(name).description(`${what} (${takes})`));
+  for (const [flag, means] of Object.entries(flags)) command.option(flag, means);
+  const given = () => Object.keys(flags).filter((flag) => process.argv.includes(flag));
+  command.action((options: Options) =>
+    given().includes('--simulate') ? simulate(options) : runAll([name], options, given()),
+  );
 }
-mkdirSync(join(root, '.lab'), { recursive: true });
-const share = mkdtempSync(join(root, '.lab/bench-'));
-try {
-  const result = join(share, 'result.json');
-  const argv = ['node', '--import', 'tsx', join(root, `infra/bench/${name}.ts`), result, String(rounds)];
-  process.exitCode = await runInGuest({ argv, cwd: root, share: [share], memory: '4G' });
-  if (json && process.exitCode === 0) copyFileSync(result, resolve(json));
-  if (readme && process.exitCode === 0) writeFigures(join(share, 'result.md'));
-} finally {
-  rmSync(share, { recursive: true, force: true });
+withOptions(program.command('all').description('all of them in turn')).action((options: Options) =>
+  runAll(Object.keys(benchmarks), options, []),
+);
+await program.parseAsync().catch((error: Error) => {
+  console.error(error.message);
+  process.exitCode = error instanceof NotAllowed ? 3 : 1;
+});
+
+function withOptions(command: Command): Command {
+  return command
+    .option('--json <file>', 'write the results there too (all: as an array)')
+    .option('--rounds <n>', 'how often each side is measured, alternating', (text) => {
+      if (!/^[1-9]\d?$/.test(text)) throw new InvalidArgumentError('1 to 99');
+      return Number(text);
+    }, 10) // biome-ignore format: short
+    .option('--readme', 'write the table into the README, and keep its result in infra/bench/results');
 }
 
-/** Puts the table between the README's two marks of this benchmark. */
-function writeFigures(file: string): void {
-  const path = join(root, 'README.md');
-  const [before, rest] = readFileSync(path, 'utf8').split(`<!-- ${name} begin -->`);
-  const [, after] = rest?.split(`<!-- ${name} end -->`) ?? [];
-  if (after === undefined) throw new Error(`README.md has no place for ${name}`);
-  const figures = readFileSync(file, 'utf8').trim();
-  writeFileSync(path, `${before}<!-- ${name} begin -->\n${figures}\n<!-- ${name} end -->${after}`);
+async function runAll(names: readonly string[], { json, rounds, readme }: Options, flags: string[]): Promise<void> {
+  // Before the long wait, not after it.
+  if (readme) for (const name of names) withFigures(readFileSync(readmeFile, 'utf8'), name, '');
+  const results: Result[] = [];
+  for (const name of names) {
+    const result = await run(name, rounds, flags);
+    results.push(result);
+    console.log(`\n${tablesOf(result).map(table).join('\n\n')}\n\n${verdictOf(result)}\n`);
+    const text = `${JSON.stringify(result, null, 2)}\n`;
+    if (json) writeFileSync(resolve(json), names.length === 1 ? text : `${JSON.stringify(results, null, 2)}\n`);
+    if (!readme) continue;
+    mkdirSync(dirname(kept(name)), { recursive: true });
+    writeFileSync(kept(name), text);
+    writeFileSync(readmeFile, withFigures(readFileSync(readmeFile, 'utf8'), name, figuresOf(result)));
+  }
+  if (results.some(({ verdict }) => verdict.some(({ met }) => !met))) process.exitCode = 1;
+}
+
+/** Needs neither a guest nor a kernel. */
+async function simulate({ json }: Options): Promise<void> {
+  const argv = ['--import', 'tsx', join(root, 'infra/bench/simulate.ts'), ...(json ? [resolve(json)] : [])];
+  await execa(process.execPath, argv, { stdio: 'inherit' });
+}
+
+async function run(name: string, rounds: number, flags: readonly string[]): Promise<Result> {
+  const start = loadavg()[0];
+  const also = benchmarks[name]?.packages?.map((debian) => `--also=${debian}`) ?? [];
+  await execa('bash', [join(root, 'infra/lab/setup.sh'), 'packages', 'build', ...also], { stdio: 'inherit' });
+  mkdirSync(join(root, '.lab'), { recursive: true });
+  const share = mkdtempSync(join(root, '.lab/bench-'));
+  try {
+    const file = join(share, 'result.json');
+    const argv = ['node', '--import', 'tsx', join(root, `infra/bench/${name}.ts`), file, String(rounds), ...flags];
+    const code = await runInGuest({ argv, cwd: root, share: [share], memory: '4G' });
+    if (!existsSync(file)) throw new Error(`${name} ended with ${code} and without a result`);
+    const measured = measuredSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+    const load = { start, end: loadavg()[0] };
+    const host = { processor: cpus()[0]?.model.trim(), cores: cpus().length, kernel: release(), load };
+    return resultSchema.parse({ ...measured, machine: { ...host, ...measured.machine } });
+  } finally {
+    rmSync(share, { recursive: true, force: true });
+  }
 }

@@ -1,24 +1,40 @@
+// What many values come to. A value is null where what was waited for never came.
+export type Value = number | null;
+
+export interface Figure {
+  /** null: half of the values or more are. */
+  median: Value;
+  fastest: Value;
+  slowest: Value;
+  values: Value[];
+}
+
+/** @param better whether less is faster, as of times, or more, as of Mbit/s */
+export function figureOf(values: readonly Value[], better: 'less' | 'more' = 'less'): Figure {
+  const never = better === 'less' ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+  const sorted = values.map((value) => value ?? never).sort((a, b) => (better === 'less' ? a - b : b - a));
+  const known = (value: number | undefined): Value => (value === undefined || value === never ? null : value);
+  return {
+    median: known(median(sorted)),
+    fastest: known(sorted[0]),
+    slowest: known(sorted.at(-1)),
+    values: [...values],
+  };
+}
+
 export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
+  const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
 }
 
-export const spread = (values: readonly number[]) => ({ fastest: Math.min(...values), slowest: Math.max(...values) });
-
-/** Columns padded to their widest cell; the first left, the others right. */
-export function table(rows: readonly string[][]): string {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  return rows
-    .map((row) =>
-      row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join('   '),
-    )
-    .join('\n');
+/** The value that 99 of 100 do not exceed. */
+export function p99(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.ceil(values.length * 0.99) - 1] ?? 0;
 }
 
-/** The same rows as a Markdown table. */
-export function markdown(rows: readonly string[][]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  const [head = [], ...body] = rows;
-  return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '--:'))), ...body.map(line)].join('\n');
+/** Three digits, or all that are before the point. */
+export function digits(value: number): string {
+  const size = Math.abs(value);
+  return value.toFixed(size >= 100 || value === 0 ? 0 : size >= 10 ? 1 : 2);
 }

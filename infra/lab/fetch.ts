@@ -24,11 +24,16 @@ export interface Tally {
   failed: number;
   /** Complete answers by the header X-Served-By. */
   served: Record<string, number>;
+  /** From a request to its complete answer: median, and what 99 of 100 do not exceed. */
+  p50Ms: number;
+  p99Ms: number;
 }
 
 interface Run {
   load: Load;
   tally: Tally;
+  /** Of complete answers. */
+  times: number[];
   next: () => string;
   sockets: Set<Socket>;
   over: boolean;
@@ -47,14 +52,18 @@ function say(message: unknown): void {
 async function fetchAll(load: Load): Promise<void> {
   let asked = 0;
   const next = (): string => load.path.replace('%d', String((asked++ % load.count) + 1));
-  const run: Run = { load, tally: emptyTally(), next, sockets: new Set(), over: false };
+  const run: Run = { load, tally: emptyTally(), times: [], next, sockets: new Set(), over: false };
   const connections = Array.from({ length: load.connections }, () => keepFetching(run));
   await sleep(warmUpMs);
   run.tally = emptyTally();
+  run.times = [];
   const start = performance.now();
   say('measuring');
   await sleep(load.seconds * 1000);
-  const tally = { ...run.tally, seconds: (performance.now() - start) / 1000 };
+  const seconds = (performance.now() - start) / 1000;
+  const sorted = run.times.sort((a, b) => a - b);
+  const most = (share: number): number => sorted[Math.ceil(sorted.length * share) - 1] ?? 0;
+  const tally = { ...run.tally, seconds, p50Ms: most(0.5), p99Ms: most(0.99) };
   run.over = true;
   for (const socket of run.sockets) socket.destroy();
   await Promise.all(connections);
@@ -62,7 +71,7 @@ async function fetchAll(load: Load): Promise<void> {
 }
 
 function emptyTally(): Tally {
-  return { bytes: 0, seconds: 0, failed: 0, served: {} };
+  return { bytes: 0, seconds: 0, failed: 0, served: {}, p50Ms: 0, p99Ms: 0 };
 }
 
 async function keepFetching(run: Run): Promise<void> {
@@ -79,7 +88,11 @@ function fetchOnOneConnection(run: Run): Promise<void> {
   const { hostname, port, host } = new URL(run.load.origin);
   let head = '';
   let left: number | undefined; // of the body; undefined while the head is being read
-  const ask = (): unknown => socket.write(`GET ${run.next()} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  let asked = 0;
+  const ask = (): void => {
+    asked = performance.now();
+    socket.write(`GET ${run.next()} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  };
   const take = (length: number): boolean => {
     run.tally.bytes += length;
     let body = length;
@@ -94,6 +107,7 @@ function fetchOnOneConnection(run: Run): Promise<void> {
     left -= body;
     if (left > 0) return true;
     count(run.tally, head);
+    run.times.push(performance.now() - asked);
     head = '';
     left = undefined;
     ask();

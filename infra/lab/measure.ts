@@ -13,7 +13,7 @@ export const images = { count: 4, bytes: 200_000 };
 
 const mostAttempts = 3;
 /** Three such cards are less than a slow machine can fill. */
-const slowMbit = 30;
+export const slowMbit = 30;
 
 /**
  * Measures; again where the processor, and not the cards, has been the limit, at last with cards that even a slow or
@@ -77,7 +77,7 @@ async function measureOnce(lab: Measured, settings: Measuring, fetcher: Fetcher,
 }
 
 /** Programs that have just started take the processor from the traffic: waits until half of it is idle, but not long. */
-async function calm(): Promise<void> {
+export async function calm(): Promise<void> {
   const isCalm = async (): Promise<boolean> => {
     const idle = await watchIdle();
     await sleep(1000);

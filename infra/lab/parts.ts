@@ -22,6 +22,10 @@ export async function startImages(
   return startLighttpd(host, { name: 'images', port: ports.images, root, ...(most !== undefined && { most }) });
 }
 
+/** lighttpd on a real server, at several ports: the files of a folder, of which one is called healthz. */
+export const startFiles = (host: Host, { root, ports: [port = 0, ...others] }: { root: string; ports: number[] }) =>
+  startLighttpd(host, { name: 'files', port, root, others, more: 'server.max-keep-alive-idle = 60' });
+
 /** lighttpd and php-fpm: every path answers with the host's name, PHP's version and the client's address. */
 export async function startPhp(host: Host): Promise<Program[]> {
   const root = join(host.dir, 'php');
@@ -139,16 +143,22 @@ interface Site {
   root: string;
   /** Requests that a connection may have. */
   most?: number;
+  /** Further ports. */
+  others?: number[];
   more?: string;
 }
 
-async function startLighttpd(host: Host, { name, port, root, most = 65535, more = '' }: Site): Promise<Program> {
+async function startLighttpd(
+  host: Host,
+  { name, port, root, most = 65535, others = [], more = '' }: Site,
+): Promise<Program> {
   const config = join(host.dir, `${name}.conf`);
   await writeFile(
     config,
     `server.document-root = "${root}"
 server.port = ${port}
 $SERVER["socket"] == "[::]:${port}" {}
+${others.map((other) => `$SERVER["socket"] == ":${other}" {}`).join('\n')}
 server.modules = ("mod_setenv")
 setenv.add-response-header = ("X-Served-By" => "${host.name}")
 server.max-keep-alive-requests = ${most}
@@ -157,7 +167,7 @@ ${more}
 `,
   );
   const lighttpd = host.spawn(name, ['lighttpd', '-D', '-f', config]);
-  if (!more) await answers(host, [lighttpd], `http://127.0.0.1:${port}/healthz`);
+  if (name !== 'php') await answers(host, [lighttpd], `http://127.0.0.1:${port}/healthz`);
   return lighttpd;
 }
 
@@ -166,7 +176,7 @@ async function answers(host: Host, programs: Program[], url: string): Promise<vo
   const tails = async (): Promise<string> => (await Promise.all(programs.map((program) => program.tail()))).join('\n');
   const asked = waitFor(() => host.exec(['curl', '--silent', '--fail', '--max-time', '2', url]), {
     what: `${url} on ${host.name} to answer`,
-    timeoutMs: 60_000,
+    timeoutMs: 180_000,
     explain: tails,
   });
   const ended = programs.map(async ({ name, ended }) => {

@@ -38,6 +38,7 @@ ps procps
 modprobe kmod
 ipvsadm ipvsadm
 lighttpd lighttpd
+nginx nginx-light
 /usr/sbin/php-fpm* php-fpm
 haproxy haproxy
 tcpdump tcpdump

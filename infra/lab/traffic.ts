@@ -30,14 +30,17 @@ export interface Measured {
 }
 
 /** The client's program (fetch.ts), which waits for loads. */
-export interface Fetcher {
-  ask: (load: Load) => void;
+export interface Fetcher<Ask = Load> {
+  ask: (load: Ask) => void;
   /** What it says next. */
   said: () => Promise<unknown>;
   end: () => void;
 }
 
-export function startFetcher({ client, fetchCommand = ourFetch }: Measured): Fetcher {
+export function startFetcher<Ask = Load>({
+  client,
+  fetchCommand = ourFetch,
+}: Pick<Measured, 'client' | 'fetchCommand'>): Fetcher<Ask> {
   const [file = '', ...rest] = client.enter(fetchCommand);
   const child = spawn(file, rest, { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

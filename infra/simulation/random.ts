@@ -30,14 +30,14 @@ export function randomOf(seed: number): Random {
 }
 
 /** Numbers below `weights.length`, each as often as its weight says; a draw takes a binary search. */
-export function weightedDraw(weights: readonly number[], random: Random): () => number {
+export function weightedDraw(weights: readonly number[]): (random: Random) => number {
   const sums = new Float64Array(weights.length);
   let total = 0;
   for (const [i, weight] of weights.entries()) {
     total += weight;
     sums[i] = total;
   }
-  return () => {
+  return (random) => {
     const wanted = random.uniform() * total;
     let [low, high] = [0, sums.length - 1];
     while (low < high) {

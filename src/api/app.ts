@@ -6,11 +6,13 @@ import { z } from 'zod';
 import { RequestError } from '../errors.ts';
 import { problemSchema } from '../schema.ts';
 import { agentRoutes } from './agents.ts';
+import { cacheRoutes } from './cache.ts';
 import { openServer, type TlsIdentity } from './connections.ts';
 import type { Api, ApiContext } from './context.ts';
 import { dashboardRoutes } from './dashboard.ts';
 import { doctorRoutes } from './doctor.ts';
 import { eventRoutes } from './events.ts';
+import { explainRoutes } from './explain.ts';
 import { frontRoutes } from './front.ts';
 import { guard } from './guard.ts';
 import { keyRoutes } from './keys.ts';
@@ -106,6 +108,8 @@ export async function buildApi(
       agentRoutes,
       eventRoutes,
       doctorRoutes,
+      explainRoutes,
+      cacheRoutes,
       metricRoutes,
       keyRoutes,
       frontRoutes,

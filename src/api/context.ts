@@ -7,6 +7,7 @@ import type {
 } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { State } from '../core/state.ts';
+import type { CapacityBook } from '../director/capacity.ts';
 import type { HostFinding, Patient } from '../director/doctor.ts';
 import type { HealthSource } from '../director/health.ts';
 import type { Director } from '../director/reconcile.ts';
@@ -29,6 +30,7 @@ export interface ApiContext {
   director: Director;
   health: Pick<HealthSource, 'findings' | 'problem'>;
   traffic: TrafficBook;
+  capacity: Pick<CapacityBook, 'facts'>;
   witness: Pick<Witness, 'claimants' | 'problem'>;
   /** Looks over all hosts. */
   examine: (patient: Patient) => Promise<HostFinding[]>;

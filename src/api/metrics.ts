@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { capacityOf, type PoolCapacity } from '../core/capacity/pool.ts';
 import { type Connections, serviceId, serviceKey, type Traffic } from '../core/kernel-state.ts';
-import { missingOf, probesOf, type StatusFacts } from '../core/status.ts';
+import { localAddressesOf, missingOf, probesOf, type StatusFacts } from '../core/status.ts';
 import type { MeteredCard } from '../core/traffic.ts';
 import type { Standing } from '../core/weight.ts';
 import type { Api, ApiContext } from './context.ts';
@@ -53,6 +54,7 @@ function registryOf(context: ApiContext): Registry {
   };
   ofController(context, figures);
   ofPools(context, figures);
+  ofCapacity(context, figures);
   ofServices(context, figures);
   ofCards(context, figures);
   return registry;
@@ -116,6 +118,31 @@ function ofPools(context: ApiContext, { gauge }: Figures): void {
   gauge('real_server_weight', 'Weight of a real server by its checks, its agent and its state.', of, () =>
     members(facts(), ({ weight }) => weight),
   );
+}
+
+/** How full the pools are, and when they will be. */
+function ofCapacity(context: ApiContext, { gauge }: Figures): void {
+  const of = ['pool'];
+  const pools = (read: (of: PoolCapacity) => number | null | undefined) =>
+    function* (): Generator<Figure> {
+      const facts = factsOf(context);
+      const known = { ...facts, localAddresses: localAddressesOf(facts) };
+      for (const [name, { pool }] of Object.entries(facts.state.pools)) {
+        const value = read(capacityOf(name, pool, known));
+        if (value !== null && value !== undefined) yield [{ pool: name }, value];
+      }
+    };
+  const bytes = (mbit: number | null | undefined) => (typeof mbit === 'number' ? mbit * 125_000 : null);
+  gauge('pool_capacity_bytes', 'What the real servers in service can send, bytes a second.', of,
+    pools(({ capacityMbit }) => bytes(capacityMbit))); // biome-ignore format: short
+  gauge('pool_carried_bytes', 'What they send now, bytes a second.', of,
+    pools(({ carriedMbit }) => bytes(carriedMbit))); // biome-ignore format: short
+  gauge('pool_peak_bytes', 'What they sent in the busiest minute of the last seven days, bytes a second.', of,
+    pools(({ peak }) => bytes(peak?.mbit))); // biome-ignore format: short
+  gauge('pool_capacity_without_largest_bytes', 'What is left when the one that carries most is lost, bytes a second.', of,
+    pools(({ withoutLargest }) => bytes(withoutLargest?.capacityMbit))); // biome-ignore format: short
+  gauge('pool_days_until_full', 'Days until a busy day fills the pool, at the present growth; left out while none is known.', of,
+    pools(({ forecast }) => forecast.fullInDays)); // biome-ignore format: short
 }
 
 function* probes(facts: StatusFacts): Generator<Figure> {

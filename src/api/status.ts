@@ -124,6 +124,7 @@ export function factsOf(context: ApiContext): StatusFacts {
     listening: pass?.listening ?? new Map(),
     connections: pass?.connections ?? new Map(),
     traffic: context.traffic.facts(),
+    capacity: context.capacity.facts(),
     claimants: context.witness.claimants(),
     now: Date.now(),
   };

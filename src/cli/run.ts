@@ -5,6 +5,7 @@ import { createAct } from './cli.ts';
 import { addAgents } from './commands/agent.ts';
 import { addDocuments } from './commands/apply.ts';
 import { addAudit } from './commands/audit.ts';
+import { addCapacity } from './commands/capacity.ts';
 import { addChanges } from './commands/change.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addDoctor } from './commands/doctor.ts';
@@ -14,6 +15,7 @@ import { addGet } from './commands/get.ts';
 import { addLogin } from './commands/login.ts';
 import { addStatus } from './commands/status.ts';
 import { addTokens } from './commands/token.ts';
+import { addUrl } from './commands/url.ts';
 import { type Io, print } from './io.ts';
 import { settingsSpec } from './settings.ts';
 
@@ -55,6 +57,8 @@ function build(io: Io, ended: (code: number) => void): Command {
     addDrain,
     addEvents,
     addDoctor,
+    addUrl,
+    addCapacity,
     addAgents,
     addTokens,
     addAudit,

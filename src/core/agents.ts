@@ -1,7 +1,8 @@
-import type { AgentDesired, Pools, Report } from '../schema.ts';
+import type { AgentDesired, Pool, Pools, Report } from '../schema.ts';
 import { withPort } from './address.ts';
 import { balancedPorts, memberOf } from './pools.ts';
 import type { State } from './state.ts';
+import { noPurges, type Purges } from './url/purges.ts';
 
 /** What one agent last said, under the name of its real server. */
 export interface AgentRecord {
@@ -80,6 +81,9 @@ function reportedOf({ name, address, vip, port }: Question, report: Report): Omi
   if (!said.present) return unfit(`VIP ${vip} is not on lo of ${name}${why}`);
   if (!said.suppressed) return unfit(`${name} would answer ARP for ${vip}${why}`);
   if (said.unreachable) return unfit(`${name} would drop what clients send to ${vip}: ${said.unreachable}`);
+  const edge = said.edge?.[port];
+  if (edge?.serving === false)
+    return unfit(`on ${name} no web server answers by the rules of ${port}: ${edge.problem}`);
   const number = Number.parseInt(port, 10);
   if (said.listening?.[port] === 'own-address-only')
     return unfit(
@@ -98,27 +102,52 @@ function reportedOf({ name, address, vip, port }: Question, report: Report): Omi
  */
 export function agentDesired(
   name: string,
-  { revision, probers, drains }: Pick<State, 'revision' | 'probers' | 'drains'>,
+  { revision, probers, drains, purges }: Pick<State, 'revision' | 'probers' | 'drains' | 'purges'>,
   pools: Pools,
 ): AgentDesired {
-  const vips = new Map<string, { vip: string; address: string; ports: Set<string> }>();
-  const want = (vip: string, address: string, ports: string[]) => {
+  type Entry = { vip: string; address: string; ports: Set<string>; edge: AgentEdge };
+  const vips = new Map<string, Entry>();
+  const want = (vip: string, address: string, ports: string[], edge: AgentEdge) => {
     if (ports.length === 0) return;
-    const entry = vips.get(vip) ?? { vip, address, ports: new Set<string>() };
+    const entry: Entry = vips.get(vip) ?? { vip, address, ports: new Set<string>(), edge: {} };
     for (const port of ports) entry.ports.add(port);
+    Object.assign(entry.edge, edge);
     vips.set(vip, entry);
   };
-  for (const pool of Object.values(pools)) {
+  const edges = (poolName: string, pool: Pool) =>
+    edgesOf(pool, (Object.hasOwn(purges, poolName) && purges[poolName]) || noPurges);
+  for (const [poolName, pool] of Object.entries(pools)) {
     const member = Object.hasOwn(pool.realServers, name) ? pool.realServers[name] : undefined;
-    if (member) want(pool.vip, member.address, balancedPorts(pool));
+    if (member) want(pool.vip, member.address, balancedPorts(pool), edges(poolName, pool));
   }
   for (const drain of drains)
-    if (drain.realServer === name && !memberOf(pools, drain)) want(drain.vip, drain.address, drain.ports);
+    if (drain.realServer === name && !memberOf(pools, drain)) {
+      const pool = Object.hasOwn(pools, drain.pool) ? pools[drain.pool] : undefined;
+      // Connections that it still has ask on by the same rules.
+      want(drain.vip, drain.address, drain.ports, pool?.vip === drain.vip ? edges(drain.pool, pool) : {});
+    }
   return {
     revision,
     vips: [...vips.values()]
-      .map(({ vip, address, ports }) => ({ vip, address, ports: [...ports].sort() }))
+      .map(({ vip, address, ports, edge }) => ({
+        vip,
+        address,
+        ports: [...ports].sort(),
+        ...(Object.keys(edge).length > 0 && { edge }),
+      }))
       .sort((a, b) => (a.vip < b.vip ? -1 : 1)),
     probers,
   };
+}
+
+type AgentEdge = NonNullable<AgentDesired['vips'][number]['edge']>;
+
+function edgesOf(pool: Pool, { generation, paths }: Purges): AgentEdge {
+  return Object.fromEntries(
+    Object.entries(pool.ports).flatMap(([key, port]) => {
+      if (port.policy !== 'url' || !port.edge) return [];
+      const { rules, otherwise, edge } = port;
+      return [[key, { rules, otherwise, ...edge, generation, purged: paths }]];
+    }),
+  );
 }

@@ -1,5 +1,5 @@
 import type { Pool, Pools } from '../schema.ts';
-import { type Headroom, type HeadroomCard, type HeadroomMember, nextHeadroom } from './headroom.ts';
+import { type Headroom, type HeadroomCard, type HeadroomMember, nextHeadroom, settleMs } from './headroom.ts';
 import { type Services, serviceId, serviceKey } from './kernel-state.ts';
 import { balancedPorts } from './pools.ts';
 import { tenureKey } from './standings.ts';
@@ -41,7 +41,7 @@ function membersOf(pool: Pool, facts: BalanceFacts): Map<string, HeadroomMember>
     const entries = services.flatMap(({ destinations }) => destinations.filter((one) => one.address === address));
     members.set(name, {
       weight,
-      isSteady: since.some((at) => at !== undefined && facts.now - at >= pool.slowStartMs),
+      isSteady: since.some((at) => at !== undefined && facts.now - at >= Math.max(settleMs, pool.slowStartMs)),
       card: facts.localAddresses.has(address) ? facts.ownCard : facts.cards.get(name),
       kernelWeight: Math.max(0, ...entries.map((entry) => entry.weight)),
     });

@@ -48,11 +48,13 @@ export interface Headroom {
 const topWeight = 1000;
 /** Looks nearer to each other are one. */
 const lookMs = 900;
+/** Who comes in has few connections at first, and IPVS gives it many at once: so long its load says little. */
+export const settleMs = 8000;
 /** Older figures say nothing. */
 export const oldMs = 5000;
 /** Part of a deviation that is taken back in a second when it is known after one, and that is answered at once. */
 const integral = 0.375;
-const proportional = 0.3;
+const proportional = 0.6;
 /** A report is a mean over a second and is used for a second: that much delay there is always, seconds. */
 const ownDelay = 1;
 /** Deviations up to this are left alone. */
@@ -69,7 +71,7 @@ const fadeSeconds = 30;
 const lossFactor = 50;
 /** What is this opposite is no chance any more. */
 const tooOpposite = -0.4;
-const firstGain = 0.3;
+const firstGain = 0.45;
 const leastGain = 0.02;
 
 /**
@@ -106,11 +108,15 @@ export function nextHeadroom(
     trims.set(name, change > 0 && (loads.get(name) ?? 0) > highLoad ? trim : trim + change);
   }
   center(trims);
-  const weights = new Map<string, number>();
+  const shares = new Map<string, number>();
   for (const [name, { card }] of members) {
     const answer = card ? (gain * proportional * outside(deviations.get(name) ?? 0)) / delayOf(card) : 0;
-    weights.set(name, Math.max(1, Math.round((bases.get(name) ?? 1) * Math.exp((trims.get(name) ?? 0) - answer))));
+    shares.set(name, (bases.get(name) ?? 1) * Math.exp((trims.get(name) ?? 0) - answer));
   }
+  const largest = Math.max(...shares.values());
+  const weights = new Map(
+    [...shares].map(([name, share]) => [name, Math.max(1, Math.round((topWeight * share) / largest))]),
+  );
   return { weights, loads, speeds, trims, gain, swing, since, at: now };
 }
 

@@ -1,5 +1,6 @@
 import type { Pool, Pools } from '../schema.ts';
 import type { Route, Service } from './kernel-state.ts';
+import type { Purges } from './url/purges.ts';
 
 /** One real server on its way out of one pool's services. Kept until the kernel is rid of it and nobody waits for it. */
 export interface Drain {
@@ -32,17 +33,26 @@ export interface Ledger {
 
 /** All that the controller keeps on disk of what users asked for, and of what it owns in the kernel. */
 export interface State {
-  /** Counts every change of `pools` and `drains`. */
+  /** Counts every change of `pools`, `drains` and `purges`. */
   revision: number;
   pools: Record<string, { revision: number; pool: Pool }>;
   drains: Drain[];
+  /** By pool: what of the real servers' caches counts no more. Stays when the pool goes: one of that name may come again. */
+  purges: Record<string, Purges>;
   /** Addresses that probes come from; agents are told, so a change counts as a revision. */
   probers: string[];
   ledger: Ledger;
 }
 
 export const emptyLedger = (boot: string): Ledger => ({ boot, services: {}, addresses: {}, sysctls: {}, routes: {} });
-export const emptyState = (): State => ({ revision: 0, pools: {}, drains: [], probers: [], ledger: emptyLedger('') });
+export const emptyState = (): State => ({
+  revision: 0,
+  pools: {},
+  drains: [],
+  purges: {},
+  probers: [],
+  ledger: emptyLedger(''),
+});
 
 export function poolsOf(state: State): Pools {
   return Object.fromEntries(Object.entries(state.pools).map(([name, { pool }]) => [name, pool]));

@@ -1,5 +1,6 @@
 import { checkOf, isBalanced, isForwarded, type Pool, type Report } from '../schema.ts';
 import type { Agents } from './agents.ts';
+import { briefOf, type CapacityBrief, type CapacityFacts, capacityOf } from './capacity/pool.ts';
 import { connectionsOf, remainingOf } from './drains.ts';
 import type { Finding } from './health.ts';
 import type { Address, Services } from './kernel-state.ts';
@@ -30,6 +31,7 @@ export interface StatusFacts extends LocalPorts {
   manageVip: boolean;
   agents: Agents;
   traffic: TrafficFacts;
+  capacity: CapacityFacts;
   /** Other hosts that answer for VIPs. */
   claimants: readonly Claimant[];
   /** Milliseconds since the epoch. */
@@ -60,6 +62,7 @@ export interface PoolSummary {
   serving: number;
   realServers: number;
   missing: string[];
+  capacity: CapacityBrief;
 }
 
 export interface Unwell {
@@ -74,6 +77,7 @@ export function summaryOf(facts: StatusFacts) {
   const unwell: Unwell[] = [];
   let realServers = 0;
   let serving = 0;
+  const known = { ...facts, localAddresses: localAddressesOf(facts) };
   for (const [name, { pool, revision }] of Object.entries(facts.state.pools)) {
     const missing = missingOf(pool, facts);
     const standings = [...(facts.standings.get(name)?.realServers ?? [])];
@@ -91,6 +95,7 @@ export function summaryOf(facts: StatusFacts) {
       serving: up,
       realServers: standings.length,
       missing,
+      capacity: briefOf(capacityOf(name, pool, known)),
     };
     for (const reason of [...missing, ...local, ...notices]) unwell.push({ pool: name, reason });
     for (const { claim, reason } of claims)
@@ -127,6 +132,8 @@ export function detailOf(name: string, facts: StatusFacts) {
         claimsOn(pool.vip, facts).length ===
         0 && [...(facts.standings.get(name)?.realServers ?? [])].every(([, { well }]) => well),
     missing,
+    balance: pool.balance,
+    capacity: capacityOf(name, pool, { ...facts, localAddresses: localAddressesOf(facts) }),
     vip: {
       address: pool.vip,
       desired: facts.manageVip,
@@ -149,6 +156,9 @@ export function detailOf(name: string, facts: StatusFacts) {
   };
 }
 
+export const localAddressesOf = ({ addresses }: Pick<StatusFacts, 'addresses'>): Set<string> =>
+  new Set(addresses.map(({ address }) => address));
+
 /** Other hosts that answer for a VIP, and what to do. */
 const claimsOn = (vip: string, { claimants }: StatusFacts) =>
   claimants.filter(({ address }) => address === vip).map((claim) => ({ claim, reason: claimWords(claim) }));
@@ -169,7 +179,7 @@ function portDetail(name: string, pool: Pool, portKey: string, facts: StatusFact
     return {
       desired: port,
       actual: service ? { ...service.config, destinations: service.destinations.length } : null,
-      reason: facts.standings.get(name)?.ports.get(portKey)?.notice ?? 'balanced over the real servers',
+      reason: facts.standings.get(name)?.ports.get(portKey)?.notice ?? balancedWords(port),
       traffic: facts.traffic.services.get(serviceKey(id)) ?? null,
     };
   const key = serviceKey(id);
@@ -179,6 +189,11 @@ function portDetail(name: string, pool: Pool, portKey: string, facts: StatusFact
     localPortProblem(id, facts) ?? `stays on this host${listening ? `: something listens on port ${id.port}` : ''}`;
   return { desired: port, actual: { listening, accepting, service: service !== undefined }, reason };
 }
+
+const balancedWords = (port: Pool['ports'][string] | undefined): string =>
+  port?.policy === 'url'
+    ? `the URL decides (engine "${port.engine}"); connections are balanced over the real servers`
+    : 'balanced over the real servers';
 
 /** What holds of whole ports: a limit, or a fallback. */
 function noticesOf(name: string, facts: Pick<StatusFacts, 'standings'>): string[] {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { z } from 'zod';
 import { CodedError } from '../errors.ts';
@@ -60,6 +60,24 @@ export function openDocument<T>(options: DocumentOptions<T>): Document<T> {
       return done;
     },
   };
+}
+
+/**
+ * The same of a value that can be done without: a file that cannot be understood is renamed to NAME.bad, and the value is
+ * the initial one.
+ *
+ * @param told what was wrong with it
+ */
+export function openExpendable<T>(options: DocumentOptions<T>, told: (words: string) => void): Document<T> {
+  try {
+    return openDocument(options);
+  } catch (error) {
+    if (!(error instanceof CodedError) || !['STATE_CORRUPT', 'STATE_NEWER'].includes(error.code)) throw error;
+    const { path } = options;
+    renameSync(path, `${path}.bad`);
+    told(`${path} cannot be understood: it is ${path}.bad now, and what it held is counted anew`);
+    return openDocument(options);
+  }
 }
 
 function load<T>({ path, version, schema, initial }: DocumentOptions<T>): T {

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { AgentRecord } from '../core/agents.ts';
+import type { Peaks } from '../core/capacity/peaks.ts';
 import type { ForwardingMethod, Protocol, SchedulerBit } from '../core/kernel-state.ts';
 import { emptyState, type State } from '../core/state.ts';
 import { eventSchema, nameSchema, poolSchema, reportSchema } from '../schema.ts';
-import { type Document, openDocument } from './document.ts';
+import { type Document, openDocument, openExpendable } from './document.ts';
 import type { KeptEvents } from './events.ts';
 
 const service = z.object({
@@ -27,6 +28,8 @@ const service = z.object({
     }),
   ),
 });
+
+const whole = z.number().int().min(0);
 
 export const ledgerSchema = z.strictObject({
   boot: z.string(),
@@ -60,6 +63,15 @@ const stateSchema = z.strictObject({
       done: z.boolean(),
     }),
   ),
+  purges: z
+    .record(
+      nameSchema,
+      z.strictObject({
+        generation: z.number().int(),
+        paths: z.array(z.strictObject({ path: z.string(), generation: z.number().int() })),
+      }),
+    )
+    .default({}),
   probers: z.array(z.string()).default([]),
   ledger: ledgerSchema,
 });
@@ -95,3 +107,26 @@ export const openEvents = (dir: string): Document<KeptEvents> =>
     schema: z.strictObject({ events: z.array(eventSchema) }),
     initial: { events: [] },
   });
+
+export interface KeptPeaks {
+  pools: Peaks;
+}
+
+/**
+ * How busy each day was, by pool: DIR/capacity.json. A forecast is not worth a controller that does not start: a file that
+ * cannot be understood is put aside, and days are counted anew.
+ *
+ * @param told why, and where the file is now
+ */
+export const openPeaks = (dir: string, told: (words: string) => void): Document<KeptPeaks> =>
+  openExpendable<KeptPeaks>(
+    {
+      path: join(dir, 'capacity.json'),
+      version: 1,
+      schema: z.strictObject({
+        pools: z.record(nameSchema, z.array(z.strictObject({ day: whole, mbit: z.number().min(0), minutes: whole }))),
+      }),
+      initial: { pools: {} },
+    },
+    told,
+  );

@@ -8,6 +8,8 @@ import { type Answer, fitReport, problemJson, startController, vip, webPool } fr
 const routes: Record<string, string[]> = {
   '/v1/pools': ['get', 'put', 'delete'],
   '/v1/pools/{pool}': ['get', 'put', 'patch', 'delete'],
+  '/v1/pools/{pool}/cache': ['delete'],
+  '/v1/explain': ['post'],
   '/v1/pools/{pool}/real-servers': ['get', 'put', 'patch', 'delete'],
   '/v1/pools/{pool}/real-servers/{name}': ['get', 'put', 'patch', 'delete'],
   '/v1/status': ['get'],

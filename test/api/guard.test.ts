@@ -18,7 +18,7 @@ t.test(
     const c = await startTrusted(t);
     const { body: document } = await c.call('GET', '/openapi.json');
     const open = ['/healthz', '/openapi.json', '/v1/ca'];
-    const changesNothing = ['/v1/plan', '/v1/whoami'];
+    const changesNothing = ['/v1/plan', '/v1/explain', '/v1/whoami'];
     const adminsOwn = ['/v1/tokens', '/v1/audit'];
     const agents = /^\/v1\/agents\/\{name\}\/(desired|report|token)$/;
     const may = (who: Holder, verb: string, path: string): boolean => {

@@ -19,20 +19,21 @@ async function site(t: Parameters<typeof startController>[0]): Promise<Controlle
     address === '192.0.2.12' ? down : { verdict: 'up', hard: false, words: 'answered' };
   c.attest('rs1', '192.0.2.11', [vip]);
   c.attest('rs2', '192.0.2.12', [vip]);
-  c.traffic.take('rs1', {
-    card: {
-      interface: 'eth0',
-      mac: '02:00:00:00:00:11',
-      speedMbit: 100,
-      rxBytes: 10,
-      txBytes: 20,
-      rxPackets: 1,
-      txPackets: 2,
-      rxLost: 3,
-      txLost: 4,
-      at: 0,
-    },
-  });
+  for (const at of [0, 1000])
+    c.traffic.take('rs1', {
+      card: {
+        interface: 'eth0',
+        mac: '02:00:00:00:00:11',
+        speedMbit: 100,
+        rxBytes: 10,
+        txBytes: 20,
+        rxPackets: 1,
+        txPackets: 2,
+        rxLost: 3,
+        txLost: 4,
+        at,
+      },
+    });
   await c.call('PUT', '/v1/pools/web?waitMs=5000', webPool());
   return c;
 }
@@ -75,6 +76,9 @@ t.test('they say what the kernel, the checks and the agents say', async (t) => {
     'dsr_card_transmit_bytes_total{host="rs1",device="eth0"}': 20,
     'dsr_card_lost_packets_total{host="rs1",device="eth0"}': 7,
     'dsr_card_speed_bytes{host="rs1",device="eth0"}': 12_500_000,
+    'dsr_pool_capacity_bytes{pool="web"}': 12_500_000,
+    'dsr_pool_capacity_without_largest_bytes{pool="web"}': 0,
+    'dsr_pool_carried_bytes{pool="web"}': 0,
     dsr_stored_revision: c.state.get().revision,
     dsr_up: 1,
     dsr_prober_up: 1,

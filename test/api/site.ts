@@ -8,6 +8,7 @@ import { buildApi } from '../../src/api/app.ts';
 import type { TlsIdentity } from '../../src/api/connections.ts';
 import type { Api, ApiContext } from '../../src/api/context.ts';
 import type { State } from '../../src/core/state.ts';
+import { startCapacity } from '../../src/director/capacity.ts';
 import { type Director, startDirector } from '../../src/director/reconcile.ts';
 import { startTraffic, type TrafficBook } from '../../src/director/traffic.ts';
 import { startWitness, vipsHeld } from '../../src/director/witness.ts';
@@ -16,7 +17,7 @@ import type { Report } from '../../src/schema.ts';
 import { type AgentRegistry, createAgentRegistry } from '../../src/store/agents.ts';
 import type { Document } from '../../src/store/document.ts';
 import { createEvents, type Events } from '../../src/store/events.ts';
-import { openAgents, openEvents, openState } from '../../src/store/state.ts';
+import { openAgents, openEvents, openPeaks, openState } from '../../src/store/state.ts';
 import { createFakeKernel, type FakeKernel } from '../fake-kernel.ts';
 import { createFakeHealth, type FakeHealth } from '../health.ts';
 
@@ -107,6 +108,7 @@ export async function startController(t: Test, options: ControllerOptions = {}):
     manageVip,
     log,
   });
+  const capacity = startCapacity({ traffic, director, state, peaks: openPeaks(dir, () => {}), log });
   const witness = startWitness({
     kernel,
     interface: 'eth0',
@@ -124,6 +126,7 @@ export async function startController(t: Test, options: ControllerOptions = {}):
       director,
       health,
       traffic,
+      capacity,
       witness,
       examine: options.examine ?? (async () => []),
       trust: options.trust,
@@ -143,6 +146,7 @@ export async function startController(t: Test, options: ControllerOptions = {}):
     await api.close();
     await director.stop();
     await witness.stop();
+    await capacity.stop();
     await traffic.stop();
     await events.stop();
     kernel.close();

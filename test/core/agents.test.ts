@@ -103,7 +103,46 @@ t.test('where attestation is optional, only an agent that speaks is asked', asyn
 
 /** What an agent is to have of these pools. */
 const desiredOf = (name: string, of: Pools, drains: Drain[] = []) =>
-  agentDesired(name, { revision: 7, probers: ['169.254.1.1'], drains }, of);
+  agentDesired(name, { revision: 7, probers: ['169.254.1.1'], drains, purges: {} }, of);
+
+t.test('an agent of a port with the engine "edge" has its rules, and what of its cache counts no more', async (t) => {
+  const rules = [{ match: { extensions: ['jpg'] }, to: 'real-servers' as const }];
+  const port = (more: object) => ({ policy: 'url', rules, ...more });
+  const ports = {
+    '80/tcp': port({ edge: { origin: '192.0.2.10:8080' } }),
+    '81/tcp': port({ engine: 'handoff' }),
+    '82/tcp': { policy: 'real-servers' },
+  };
+  const web = { vip, ports, realServers: { rs1: { address: '192.0.2.11' } } };
+  const of = poolsSchema.parse({ web, constructor: { ...web, vip: '192.0.2.99' } });
+  const paths = [{ path: '/a', generation: 5 }];
+  const state = { revision: 7, probers: [], drains: [], purges: { web: { generation: 3, paths } } };
+  const edge = { rules, otherwise: 'director', origin: '192.0.2.10:8080', cacheMb: 1024, tls: false };
+  t.strictSame(
+    agentDesired('rs1', state, of).vips.map((one) => one.edge),
+    [{ '80/tcp': { ...edge, generation: 3, purged: paths } }, { '80/tcp': { ...edge, generation: 0, purged: [] } }],
+  );
+  const drain: Drain = {
+    ...{ pool: 'web', realServer: 'rs9', vip, address: '192.0.2.19', ports: ['80/tcp'] },
+    ...{ deadline: 1, drainMs: 1, done: false },
+  };
+  const leaving = (drains: Drain[]) =>
+    agentDesired('rs9', { ...state, drains }, of).vips.map((one) => Object.keys(one.edge ?? {}));
+  t.strictSame(leaving([drain]), [['80/tcp']], 'who leaves a pool answers by its rules to the end');
+  t.strictSame(leaving([{ ...drain, pool: 'gone' }]), [[]]);
+  t.strictSame(leaving([{ ...drain, vip: '192.0.2.55' }]), [[]]);
+});
+
+t.test('a real server whose web server does not answer by the rules is unfit, with the reason', async (t) => {
+  const report = (edge: { serving: boolean; problem: string }) => ({
+    vips: { [vip]: { present: true, suppressed: true, edge: { '80/tcp': edge } } },
+  });
+  t.match(said(report({ serving: false, problem: 'nobody answers' }), 0), {
+    verdict: 'unfit',
+    reason: 'on rs1 no web server answers by the rules of 80/tcp: nobody answers',
+  });
+  t.match(said(report({ serving: true, problem: 'older' }), 0), { verdict: 'fit' });
+});
 
 const pools = (more: object) =>
   poolsSchema.parse({

@@ -3,7 +3,7 @@ import { emptyLedger, emptyState, poolsOf } from '../../src/core/state.ts';
 import { poolSchema } from '../../src/schema.ts';
 
 t.test('a state begins with no pools, no drains and nothing owned', async (t) => {
-  t.strictSame(emptyState(), { revision: 0, pools: {}, drains: [], probers: [], ledger: emptyLedger('') });
+  t.strictSame(emptyState(), { revision: 0, pools: {}, drains: [], purges: {}, probers: [], ledger: emptyLedger('') });
   t.not(emptyState().ledger, emptyState().ledger, 'nothing is shared between two of them');
 });
 

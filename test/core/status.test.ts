@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
+import type { CapacityBrief } from '../../src/core/capacity/pool.ts';
 import { standingsOf } from '../../src/core/standings.ts';
 import { poolsOf } from '../../src/core/state.ts';
 import { detailOf, missingOf, type StatusFacts, summaryOf } from '../../src/core/status.ts';
@@ -27,6 +28,16 @@ const quiet: StatusFacts['traffic'] = {
   connections: new Map(),
 };
 
+const unknown: CapacityBrief = {
+  carriedMbit: 0,
+  capacityMbit: null,
+  fullPercent: null,
+  first: null,
+  peakPercent: null,
+  fullInDays: null,
+  withoutLargestPeakPercent: null,
+};
+
 /** A second before the clock of a site. */
 const reportedAt = 999_000;
 
@@ -49,6 +60,7 @@ const factsFor = (site: Site, more: Partial<StatusFacts> = {}): StatusFacts => (
   listening: new Map(),
   connections: new Map(),
   traffic: quiet,
+  capacity: { cards: new Map(), pasts: new Map() },
   claimants: [],
   now: site.clocks.wall,
   ...more,
@@ -65,7 +77,7 @@ t.test('when all is well the summary counts, and names nothing unwell', async (t
   const site = running(web({ rs1, rs2 }));
   t.strictSame(summaryOf(factsFor(site)), {
     counts: { pools: 1, realServers: 2, serving: 2, services: 1, destinations: 2, draining: 0 },
-    pools: { web: { vip, revision: 1, well: true, serving: 2, realServers: 2, missing: [] } },
+    pools: { web: { vip, revision: 1, well: true, serving: 2, realServers: 2, missing: [], capacity: unknown } },
     traffic: quiet.view,
     unwell: [],
   });
@@ -217,6 +229,15 @@ t.test('a port that stays on the director but accepts nothing is not well, and s
     });
 });
 
+t.test('a port with a URL policy says so', async (t) => {
+  const rules = [{ match: { extensions: ['jpg'] }, to: 'real-servers' }];
+  const ports = { '80/tcp': { policy: 'url', rules, edge: { origin: '192.0.2.10:8080' } }, '81/tcp': balanced };
+  t.match(detailOf('web', factsFor(running(web({ rs1 }, ports))))?.ports, {
+    '80/tcp': { reason: /the URL decides \(engine "edge"\); connections are balanced/ },
+    '81/tcp': { reason: 'balanced over the real servers' },
+  });
+});
+
 t.test('what the probes came to is told of each balanced port, with since when', async (t) => {
   const ports = { '80/tcp': balanced, '443/tcp': balanced, '8080/tcp': { policy: 'director' } };
   const site = running(web({ rs1 }, ports));
@@ -338,3 +359,15 @@ t.test(
     t.strictSame(detail?.realServers.rs2?.traffic, { card: null, connections: {} });
   },
 );
+
+t.test('summary and detail say how full a pool is', async (t) => {
+  const site = running(web({ rs1, rs2 }));
+  const card = { speedMbit: 100, txMbit: 30, usualMbit: 30 };
+  const cards = new Map([
+    ['rs1', card],
+    ['rs2', card],
+  ]);
+  const facts = factsFor(site, { capacity: { cards, pasts: new Map() } });
+  t.match(summaryOf(facts).pools.web?.capacity, { carriedMbit: 60, capacityMbit: 200, fullPercent: 30, first: 'rs1' });
+  t.match(detailOf('web', facts), { balance: 'weights', capacity: { fullPercent: 30, words: /^60 of 200 Mbit/ } });
+});

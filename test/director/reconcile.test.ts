@@ -356,6 +356,37 @@ t.test(
   },
 );
 
+t.test(
+  'weights by headroom follow the cards, which is neither drift nor news; what others change is drift all the same',
+  async (t) => {
+    let txMbit = 10;
+    const cards = () => ({
+      ownCard: undefined,
+      cards: new Map([
+        ['rs1', { speedMbit: 100, txMbit, lostShare: 0, ageMs: 0 }],
+        ['rs2', { speedMbit: 100, txMbit: 50, lostShare: 0, ageMs: 0 }],
+      ]),
+    });
+    const site = await runningSite(t, { cards });
+    const [at1, at2] = [rs1.address, rs2.address];
+    const weightOf = (address: string) => weights(site.kernel)[address] ?? 0;
+    await site.put(web({ rs1, rs2 }, { balance: 'headroom' }));
+    await site.waitFor('the fuller card to get less', () => weightOf(at1) === 1000 && weightOf(at2) < 900);
+    const [news] = [site.types().length];
+    txMbit = 90;
+    await site.waitFor('and then the other', () => weightOf(at2) === 1000 && weightOf(at1) < 900);
+    t.equal(site.types().length, news);
+    for (const service of site.kernel.world.services.values()) service.destinations.pop();
+    await site.waitFor('what somebody deleted', () => weightOf(at2) > 0);
+    t.equal(site.told('drift').length, 1);
+    t.match(site.told('drift')[0], /ipvsadm -a .*-r 192\.0\.2\.12:80/);
+    t.match(
+      site.director.last()?.standings.get('web')?.realServers.get('rs1')?.reason,
+      /by headroom: its card is 90 % full/,
+    );
+  },
+);
+
 t.test('who comes in begins slowly, and that is neither drift nor news', async (t) => {
   const site = await runningSite(t);
   await site.put(web({ rs1, rs2: { ...rs2, state: 'drain' } }, { slowStartMs: 1500 }));

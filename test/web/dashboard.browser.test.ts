@@ -69,6 +69,22 @@ t.test('the picture shows what goes where, marks the bottleneck, and follows', a
   t.strictSame(complaints, []);
 });
 
+t.test('the pool says how full it is, which card is full first, and what a failure leaves', async (t) => {
+  const site = await startSite(t, 3);
+  flow(site, [40, 90, 20]);
+  const { page, complaints } = await openPage(t, browser, site.url);
+  const pool = page.getByRole('region', { name: 'Pool web' });
+  await pool.getByText('150 of', { exact: false }).waitFor();
+  await pool.getByText('its card is 90 % full', { exact: true }).waitFor();
+  await pool.getByText('when it will be full is not known yet: 0 of 14 days seen', { exact: true }).waitFor();
+  await pool.getByText('If rs', { exact: false }).waitFor();
+  t.equal(await pool.locator('.capacity .alarm dt').first().textContent(), 'How full the pool is');
+  flow(site, [10, 10, 10]);
+  await pool.getByText('30.0 of', { exact: false }).waitFor();
+  await until(page, `document.querySelector('.capacity .alarm') === null`);
+  t.strictSame(complaints, []);
+});
+
 t.test('a real server is drained and returned by keyboard alone, and the page says how it goes', async (t) => {
   const site = await startSite(t, 3);
   const { page, complaints } = await openPage(t, browser, site.url);

@@ -1,5 +1,18 @@
+import { briefOf, capacityOf } from '../../src/core/capacity/pool.ts';
 import type { Bottleneck } from '../../src/core/traffic.ts';
+import { poolsSchema } from '../../src/schema.ts';
 import type { Status } from '../../src/web/live/status.ts';
+
+/** Nothing is known of it. */
+const capacity = capacityOf(
+  'web',
+  poolsSchema.parse({ web: { vip: '192.0.2.100', ports: { '80/tcp': { policy: 'real-servers' } } } }).web!,
+  {
+    standings: new Map(),
+    localAddresses: new Set(),
+    capacity: { cards: new Map(), pasts: new Map() },
+  },
+);
 
 interface Wanted {
   realServers: Record<
@@ -27,7 +40,17 @@ export function statusOf({ realServers, bottleneck = null, problems = [] }: Want
     reconciledRevision: 1,
     problems,
     counts: { pools: 1, realServers: names.length, serving: 0, services: 1, destinations: names.length, draining: 0 },
-    pools: { web: { vip: '192.0.2.100', revision: 1, well: true, serving: 0, realServers: names.length, missing: [] } },
+    pools: {
+      web: {
+        vip: '192.0.2.100',
+        revision: 1,
+        well: true,
+        serving: 0,
+        realServers: names.length,
+        missing: [],
+        capacity: briefOf(capacity),
+      },
+    },
     unwell,
     traffic: {
       director: null,
@@ -41,6 +64,8 @@ export function statusOf({ realServers, bottleneck = null, problems = [] }: Want
       revision: 1,
       well: true,
       missing: [],
+      balance: 'weights',
+      capacity,
       vip: { address: '192.0.2.100', desired: true, actual: true, interface: 'eth0', reason: 'on eth0', claims: [] },
       ports: {},
       realServers: Object.fromEntries(

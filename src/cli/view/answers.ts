@@ -30,6 +30,19 @@ const trafficView = z.object({
     .nullable(),
 });
 
+const percent = z.number().nullable();
+const brief = z.object({
+  carriedMbit: z.number(),
+  capacityMbit: z.number().nullable(),
+  fullPercent: percent,
+  first: z.string().nullable(),
+  peakPercent: percent,
+  fullInDays: z.number().nullable(),
+  withoutLargestPeakPercent: percent,
+});
+const capacity = z.looseObject({ cards: z.record(z.string(), z.number().nullable()), words: z.string() });
+export type Capacity = z.infer<typeof capacity>;
+
 const head = {
   storedRevision: z.number(),
   reconciledRevision: z.number(),
@@ -49,7 +62,13 @@ export const statusSchema = z.object({
   }),
   pools: z.record(
     z.string(),
-    z.object({ vip: z.string(), well: z.boolean(), serving: z.number(), realServers: z.number() }),
+    z.object({
+      vip: z.string(),
+      well: z.boolean(),
+      serving: z.number(),
+      realServers: z.number(),
+      capacity: brief.optional(),
+    }),
   ),
   unwell: z.array(z.object({ pool: z.string(), realServer: z.string().optional(), reason: z.string() })),
   /** Older controllers do not tell it. */
@@ -78,6 +97,8 @@ export type RealServerDetail = z.infer<typeof realServerDetail>;
 const poolDetail = z.object({
   well: z.boolean(),
   missing: z.array(z.string()),
+  balance: z.string().optional(),
+  capacity: capacity.optional(),
   vip: z.object({
     address: z.string(),
     reason: z.string(),
@@ -200,3 +221,33 @@ export const doctorSchema = z.object({
   ),
 });
 export type Findings = z.infer<typeof doctorSchema>['findings'];
+
+/** POST /v1/explain */
+export const explainSchema = z.object({
+  answers: z.array(
+    z.object({
+      pool: z.string(),
+      vip: z.string(),
+      port: z.string(),
+      policy: z.string(),
+      engine: z.string().nullable(),
+      to: z.string(),
+      why: z.string(),
+      way: z.string(),
+      realServers: z.array(
+        z.object({
+          realServer: z.string(),
+          address: z.string(),
+          weight: z.number(),
+          sharePercent: z.number(),
+          reason: z.string(),
+        }),
+      ),
+      notice: z.string().nullable(),
+    }),
+  ),
+});
+export type ExplainAnswer = z.infer<typeof explainSchema>;
+
+/** DELETE /v1/pools/{pool}/cache */
+export const purgeSchema = z.object({ revision: z.number(), purged: z.string(), waiting: z.array(z.string()) });

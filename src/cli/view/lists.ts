@@ -11,7 +11,7 @@ export const poolList = ({ pools }: PoolsAnswer): Line[] =>
       vip,
       String(Object.keys(realServers).length),
       Object.entries(ports)
-        .map(([key, { policy, scheduler }]) => `${key} ${policy === 'director' ? policy : (scheduler ?? '')}`)
+        .map(([key, { policy, scheduler }]) => `${key} ${policy === 'real-servers' ? (scheduler ?? '') : policy}`)
         .join(', '),
     ]),
   );

@@ -114,7 +114,7 @@ function poolTable(pools: readonly (readonly [string, Status['pools'][string]])[
 }
 
 function poolLines(name: string, detail: PoolDetail, cards: Record<string, CardRate> = {}): Line[] {
-  const { vip, ports, realServers, missing, leaving } = detail;
+  const { vip, ports, realServers, missing, leaving, capacity } = detail;
   const servers = Object.entries(realServers);
   const serving = servers.filter(([, { serving }]) => serving).length;
   const state = detail.well ? styled('green', 'well') : styled('yellow', 'not well');
@@ -122,6 +122,7 @@ function poolLines(name: string, detail: PoolDetail, cards: Record<string, CardR
     [bold(name), `  ${vip.address}  ${serving} of ${counted(servers.length, 'real server')} in service  `, state],
     ...[...missing, ...vip.claims.map(({ reason }) => reason)].map((reason): Line => ['  ', styled('red', reason)]),
     ...(missing.length === 0 && !vip.reason.startsWith('on ') ? [`  VIP: ${vip.reason}`] : []),
+    ...(capacity ? [`  ${capacity.words}`] : []),
     ...Object.entries(ports).map(([key, port]) => portLine(key, port)),
     ...(servers.length === 0 ? [] : indented(serverTable(servers, cards))),
     ...leaving.map(
@@ -140,7 +141,7 @@ function portLine(key: string, { desired, reason, traffic }: PoolDetail['ports']
   const rate = traffic
     ? `, ${counted(traffic.connectionsPerSecond, 'new connection')}/s, requests ${mbitText(traffic.requestsMbit)} Mbit/s`
     : '';
-  return `  ${key}  ${desired.policy === 'director' ? 'director' : `${desired.scheduler ?? ''}`}: ${reason}${rate}`;
+  return `  ${key}  ${desired.policy === 'real-servers' ? (desired.scheduler ?? '') : desired.policy}: ${reason}${rate}`;
 }
 
 const indented = (lines: readonly Line[]): Line[] =>

@@ -6,6 +6,13 @@ export function parseDuration(text: string): number | undefined {
   return Math.round(Number(count) * factor);
 }
 
+/** Mbit/s of "250mbit", "1.2gbit", "500 kbit/s"; undefined when it is none of these. */
+export function parseMbit(text: string): number | undefined {
+  const [, count, unit = ''] = /^(\d+(?:\.\d+)?) ?([kmgt])bit(?:\/s|ps)?$/i.exec(text.trim()) ?? [];
+  if (count === undefined) return undefined;
+  return Number(count) * ({ k: 0.001, m: 1, g: 1000, t: 1e6 }[unit.toLowerCase()] ?? 1);
+}
+
 /** "850 ms", "12 s", "3 min", "2 h". */
 export function durationText(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;

@@ -1,3 +1,5 @@
+import { hash53 } from './hash.ts';
+
 /**
  * The real servers in the order in which a path belongs to them, the first one its home: weighted rendezvous hashing
  * (Thaler and Ravishankar 1998; with weights as in Schindelhauer and Schomaker 2005). When a server leaves, only its own
@@ -13,21 +15,5 @@ export function homesOf(path: string, weights: ReadonlyMap<string, number>): str
     .map(({ name }) => name);
 }
 
-/** A number above 0 and below 1 that depends on every character: two 32-bit FNV-1a rounds, each mixed as murmur3 ends. */
-function unit(text: string): number {
-  let a = 0x811c9dc5;
-  let b = 0x9747b28c;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    a = Math.imul(a ^ code, 0x01000193);
-    b = Math.imul(b ^ code, 0x85ebca6b);
-  }
-  const high = mix(a ^ (b >>> 16)) >>> 5;
-  return (high * 2 ** 26 + (mix(b ^ a) >>> 6) + 0.5) / 2 ** 53;
-}
-
-function mix(h: number): number {
-  const once = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  const twice = Math.imul(once ^ (once >>> 13), 0xc2b2ae35);
-  return (twice ^ (twice >>> 16)) >>> 0;
-}
+/** Above 0 and below 1. */
+const unit = (text: string): number => (hash53(text) + 0.5) / 2 ** 53;

@@ -22,7 +22,8 @@ export function parseTarget(target: string, hostField: string | undefined): Targ
   const named = hostField === undefined ? undefined : hostOf(hostField);
   if (hostField !== undefined && named === undefined)
     return bad(400, 'a Host is a name or an address, with or without a port');
-  const host = absolute ? hostOf(absolute[1] ?? '') : named;
+  // In a target nginx takes no "_".
+  const host = absolute ? hostOf((absolute[1] ?? '').replace('_', ' ')) : named;
   if (absolute && host === undefined) return bad(400, 'a target whose host is no name');
   if (named !== undefined && host !== named) return bad(400, 'the target names another host than Host');
   const rest = absolute ? (absolute[2] ?? '') : target;

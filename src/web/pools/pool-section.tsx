@@ -7,6 +7,7 @@ import type { PoolDetail, Status } from '../live/status.ts';
 import { Live } from '../parts/live.ts';
 import { niceCeiling } from '../picture/scale.ts';
 import { some } from '../text/format.ts';
+import { Capacity } from './capacity.tsx';
 import { Leaving } from './leaving.tsx';
 import { Ports } from './ports.tsx';
 import { ServerTable } from './server-table.tsx';
@@ -40,6 +41,7 @@ export function PoolSection({ name, detail, status, history }: PoolSectionProps)
         )}
         <NewPool />
       </div>
+      <Capacity capacity={detail.capacity} />
       <Ports detail={detail} />
       <ServerTable pool={name} detail={detail} status={status} history={history} most={most} />
       <Leaving leaving={detail.leaving} />

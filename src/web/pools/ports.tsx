@@ -25,5 +25,5 @@ export function Ports({ detail }: { detail: PoolDetail }) {
 
 function whoAnswers({ desired }: PortDetail): string {
   if (desired?.policy === 'director') return 'the director itself';
-  return `real servers, ${desired?.scheduler ?? ''}`;
+  return `${desired?.policy === 'url' ? 'by URL: ' : ''}real servers, ${desired?.scheduler ?? ''}`;
 }

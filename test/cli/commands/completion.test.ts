@@ -58,6 +58,9 @@ t.test('bash offers commands, options and names where they belong', async (t) =>
   are(['get', 'pools', 'web', ''], ...[]);
   are(['get', 'real-server', ''], 'asked-pool/server');
   are(['delete', 'agent', ''], 'asked-agent');
+  are(['capacity', ''], 'asked-pool');
+  are(['capacity', '--peak', ''], ...[]);
+  has(['capacity', '--'], '--peak', '--card');
   are(['drain', ''], 'asked-server');
   are(['drain', '--wait', ''], 'asked-server');
   are(['drain', 'rs1', '--pool', ''], 'asked-pool');

@@ -1,0 +1,44 @@
+/** A benchmark is infra/bench/NAME.ts, run in a guest: node NAME.ts RESULT ROUNDS [FLAG...]; see rounds.ts. */
+export interface Benchmark {
+  what: string;
+  /** How long ten rounds take on a quiet machine. */
+  takes: string;
+  /** Debian packages besides the lab's. */
+  packages?: string[];
+  /** Its own flags, and what they do. */
+  flags?: Record<`--${string}`, string>;
+}
+
+export const benchmarks: Record<string, Benchmark> = {
+  traffic: {
+    what: 'images from three real servers with 100 Mbit cards: through the controller, ipvsadm, keepalived and HAProxy',
+    takes: '6 minutes',
+    packages: ['keepalived'],
+  },
+  programming: {
+    what: '1,000 services x 10 destinations from empty: the controller beside ipvsadm -R; memory of its programs',
+    takes: '6 minutes',
+  },
+  failover: {
+    what: 'how long a real server that fails still gets new connections: the controller, keepalived, ldirectord',
+    takes: '10 minutes',
+    packages: ['keepalived', 'ldirectord'],
+  },
+  evenness: {
+    what: 'how evenly the cards of four real servers are filled: every stock scheduler, and weights by headroom',
+    takes: '70 minutes a round',
+    flags: {
+      '--quick': 'two scenarios, four schedulers, one load, one round: 5 minutes',
+      '--simulate': 'not in the lab but in numbers, with up to 1,000 real servers and a million connections: 5 minutes',
+    },
+  },
+  api: {
+    what: 'one change until the kernel has it, and a look at the state: the API, ipvsadm, keepalived, ldirectord, HAProxy',
+    takes: '15 minutes',
+    packages: ['keepalived', 'ldirectord'],
+  },
+  checks: {
+    what: 'how long a read of the status takes beside a thousand checks a second',
+    takes: '5 minutes',
+  },
+};

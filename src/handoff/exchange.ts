@@ -129,13 +129,20 @@ export function createExchange({ channel, refusal, taken, route, log }: Exchange
   }
 
   function hold(socket: Socket, fd: number, tuple: Tuple, receiveNext: number): void {
+    swallow(tuple, () => {
+      if (fdOf(socket) === fd && repair.receiveNextOf(fd) !== receiveNext)
+        log(tuple, 'something slipped into a connection that was given away');
+      socket.destroy();
+    });
+  }
+
+  /** Keeps a frozen socket for a while; it goes at once when its connection comes back. */
+  function swallow(tuple: Tuple, close: () => void): void {
     const key = tupleKey(tuple);
     const end = () => {
       clearTimeout(timer);
       held.delete(key);
-      if (fdOf(socket) === fd && repair.receiveNextOf(fd) !== receiveNext)
-        log(tuple, 'something slipped into a connection that was given away');
-      socket.destroy();
+      close();
     };
     const timer = setTimeout(end, holdMs);
     held.set(key, end);
@@ -181,8 +188,10 @@ export function createExchange({ channel, refusal, taken, route, log }: Exchange
     const one = waiting.get(id);
     if (!one) return;
     waiting.delete(id);
-    repair.close(one.fd);
     route?.(one.tuple, 'there');
+    // Until the kernel has heard that, what the client sends still comes here.
+    if (route) swallow(one.tuple, () => repair.close(one.fd));
+    else repair.close(one.fd);
   }
 
   return {

@@ -51,7 +51,7 @@ lab(t, 'a connection that is taken apart here goes on in another socket, with wh
   handleOf(socket).readStop();
   write('two ');
   t.ok(await until(() => /^4 +0 +192.0.2.1:80 /m.test(sh('ss -Htn state established')), 5000), 'it lies in the kernel');
-  const before = sh('ss -Htin state established');
+  const before = sh('ss -Htino state established');
   repair.freeze(fdOf(socket));
   const { tcp, unread } = repair.dump(fdOf(socket));
   t.equal(String(unread), 'two ');

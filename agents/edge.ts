@@ -31,8 +31,12 @@ export interface Edge {
   teardown(): Promise<void>;
 }
 
-/** What is refused may become good without us: a certificate that comes, a folder that is made. */
+/**
+ * What is refused may become good without us: a certificate that comes, a folder that is made. While it is tried it lies
+ * where nginx would read it, so that is done less and less often.
+ */
 const retryMs = 10_000;
+const mostRetryMs = 300_000;
 const lookMs = 5000;
 const commandMs = 30_000;
 const askMs = 2000;
@@ -44,7 +48,7 @@ export function createEdge({ settings, stateDir, controllerAddresses, log }: Edg
   const nothing = { text: undefined, stamp: '' };
   // A name that nginx's include of edge*.conf does not find.
   const good = join(stateDir, 'edge.good');
-  let failed: { text: string; words: string | undefined; at: number } | undefined;
+  let failed: { text: string; words: string | undefined; at: number; pauseMs: number } | undefined;
   let looked: { text: string | undefined; at: number; found: EdgeFound } | undefined;
 
   const reconcile = async (desired: AgentDesired): Promise<EdgeFound> => {
@@ -74,11 +78,12 @@ export function createEdge({ settings, stateDir, controllerAddresses, log }: Edg
       );
     if (text === undefined) return find(await remove());
     if (looked?.text === text && present === text && now - looked.at < lookMs) return looked.found;
-    if (failed?.text === text && now - failed.at < retryMs) return find(failed.words);
+    if (failed?.text === text && now - failed.at < failed.pauseMs) return find(failed.words);
     if (present === text && (await isRunning(services, stamp))) return find(undefined, stamp);
     const problem = await install(text, present);
     const isThere = problem === undefined && (await untilRunning(services, stamp));
-    failed = isThere ? undefined : { text, words: problem, at: now };
+    const pauseMs = failed?.text === text ? Math.min(mostRetryMs, failed.pauseMs * 2) : retryMs;
+    failed = isThere ? undefined : { text, words: problem, at: performance.now(), pauseMs };
     // Until they end, old workers of nginx may still answer too.
     return find(problem, isThere ? stamp : undefined);
   };

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { benchmarks } from '../infra/bench/benchmarks.ts';
+import { goalsOf } from '../infra/bench/evenness-goals.ts';
 import { weightIn } from '../infra/bench/ip-vs.ts';
 import { digits, figureOf, p99, type Value } from '../infra/bench/numbers.ts';
 import {
@@ -244,3 +245,16 @@ holds(
     },
   ),
 );
+
+t.test('goals of evenness: chance is what schedulers that choose alike differ by', async (t) => {
+  const sides = ['rr', 'wrr', 'lc', 'wlc', 'sed', 'nq', 'mh', 'headroom'];
+  const of = (uneven: Record<string, number>, mbit: Record<string, number>) =>
+    goalsOf({ scenarios: ['a', 'b'], loads: [0.5], sides }, (kind, _, __, side) =>
+      kind === 'mbit' ? (mbit[side] ?? 40) : (uneven[side] ?? 6),
+    ).map(({ met }) => met);
+  t.strictSame(of({ headroom: 4 }, {}), [true, true, true]);
+  t.strictSame(of({ headroom: 7 }, {}), [false, false, true], 'no twins differ, so that this is no chance');
+  t.strictSame(of({ headroom: 7, rr: 7.5 }, {}), [true, false, true]);
+  t.strictSame(of({ headroom: 4 }, { headroom: 39 }), [true, true, false]);
+  t.strictSame(of({ headroom: 4 }, { headroom: 39, lc: 38.5 }), [true, true, true]);
+});

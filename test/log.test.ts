@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { root } from './api/run.ts';
 import { folder } from './api/site.ts';
+import { typescript } from './typescript.ts';
 
 /** Runs lines that log, with standard output and standard error in a file, which is the journal or is not. */
 function written(t: Test, lines: string, isJournal: boolean): string {
@@ -16,7 +17,7 @@ function written(t: Test, lines: string, isJournal: boolean): string {
     const log = createLog('dsr-x', 'trace', process.env);
     ${lines}`;
   const JOURNAL_STREAM = isJournal ? `${dev}:${ino}` : `${dev}:${ino + 1n}`;
-  execFileSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', code], {
+  execFileSync(process.execPath, [...typescript, '--input-type=module', '--eval', code], {
     cwd: root,
     env: { ...process.env, JOURNAL_STREAM },
     stdio: ['ignore', fd, fd],

@@ -9,6 +9,7 @@ import { holdFolder } from '../src/kernel/lock.ts';
 import { explain } from '../src/program.ts';
 import { type Ended, programs, root, run } from './api/run.ts';
 import { folder } from './api/site.ts';
+import { typescript } from './typescript.ts';
 
 const eth0 = ['--interface', 'eth0'];
 const elsewhere = ['--controller', 'https://192.0.2.1:7100'];
@@ -58,7 +59,7 @@ async function stopping(t: Test, stop: string, ...signals: NodeJS.Signals[]) {
      onStop(async (signal) => { console.log(signal); ${stop} });
      console.log('ready');`,
   );
-  const child = spawn(process.execPath, ['--import', 'tsx', file], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [...typescript, file], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
   const exit = once(child, 'exit');
   let out = '';
   for await (const chunk of child.stdout) {

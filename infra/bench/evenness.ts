@@ -11,6 +11,7 @@ import { waitFor } from '../lab/wait.ts';
 import { secondsToEven, unevenness } from '../simulation/evenness.ts';
 import { askedMbit, type Scenario, scenarios, speedsOf, workloadOf } from '../simulation/scenarios.ts';
 import { siteOf } from '../simulation/workload.ts';
+import { goalsOf } from './evenness-goals.ts';
 import { givenFlags, startBench } from './rounds.ts';
 import type { PhaseTally, Visits } from './visitors.ts';
 
@@ -124,7 +125,13 @@ await bench.finish({
   settings: { cardMbit, medianBytes, settleSeconds, measuredSeconds, loads, scenarios: wanted, quick },
   programs: [],
   about: `Four real servers with cards of ${cardMbit} Mbit/s; visits arrive whatever the pool does; unevenness is the coefficient of variation of the cards' loads over windows of 10 s. ${measuredSeconds} s a load; the sides alternate.`,
-  verdict: [],
+  // A quick run has too little to tell chance apart.
+  verdict: quick
+    ? []
+    : goalsOf(
+        { scenarios: wanted, loads, sides },
+        (kind, key, load, side) => bench.median(keyOf(kind, key, load), side as Side) ?? undefined,
+      ),
 });
 
 /** Objects of this scenario, cards of its speeds. */

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { programs, start } from '../api/run.ts';
 import { type Controller, folder, patienceMs, startController, vip, webPool } from '../api/site.ts';
+import { typescript } from '../typescript.ts';
 
 // The whole process, on this machine's kernel: this file starts itself again in a network namespace of its own, which is
 // the director's, and gives the real server another one, with a cable between them. Nothing outside is touched.
@@ -57,10 +58,10 @@ async function createHost() {
 const weight = (c: Controller) => c.kernel.world.services.get(`${vip}:80/tcp`)?.destinations[0]?.weight;
 
 /** Looks again and again: what another process does to the kernel tells nobody here. */
-async function eventually(condition: () => boolean, what: string, withinMs = patienceMs): Promise<number> {
+async function eventually(condition: () => boolean, what: string): Promise<number> {
   const began = performance.now();
   while (!condition()) {
-    if (performance.now() - began > withinMs) throw new Error(`not within ${withinMs} ms: ${what}`);
+    if (performance.now() - began > patienceMs) throw new Error(`not within ${patienceMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   return performance.now() - began;
@@ -114,9 +115,9 @@ async function whole(): Promise<void> {
 
     t.comment('drift is repaired');
     host.inHost('ip', 'addr', 'del', `${vip}/32`, 'dev', 'lo');
-    await eventually(host.hasVip, 'the VIP is back', 5000);
+    await eventually(host.hasVip, 'the VIP is back');
     host.inHost('sh', '-c', 'echo 0 > /proc/sys/net/ipv4/conf/all/arp_announce');
-    await eventually(() => host.look().includes('conf/all/arp_announce:2\n'), 'the sysctl is back', 5000);
+    await eventually(() => host.look().includes('conf/all/arp_announce:2\n'), 'the sysctl is back');
 
     t.comment('killed, it leaves the host as it is');
     const serving = host.look();
@@ -174,7 +175,7 @@ else if (!allowed) t.plan(0, 'needs root, and a kernel with network namespaces a
 else
   t.spawn(
     'unshare',
-    ['--net', process.execPath, '--import', 'tsx', fileURLToPath(import.meta.url)],
+    ['--net', process.execPath, ...typescript, fileURLToPath(import.meta.url)],
     { env: { ...process.env, TEST_AGENT_INSIDE: '1' } },
     'in a network namespace',
   );

@@ -189,7 +189,7 @@ t.test('whatever JSON is sent', async (t) => {
           throw new Error(`${method} ${url}: ${answer.status} ${JSON.stringify(answer.body)}`);
       }
     }),
-    2000,
+    300,
   );
 });
 
@@ -214,7 +214,7 @@ t.test('whatever bytes are sent as a body', async (t) => {
       fc.string({ unit: 'binary' }),
       async ([method, url], type, text) => isSound(await c.call(method, url, text, { 'content-type': type })),
     ),
-    1000,
+    300,
   );
 });
 
@@ -289,6 +289,6 @@ t.test('whatever path, query and condition are asked', async (t) => {
         return method === 'HEAD' ? answer.status < 500 : isSound(answer);
       },
     ),
-    2000,
+    500,
   );
 });

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { typescript } from '../typescript.ts';
 
 /** How a program of this package ended. */
 export interface Ended {
@@ -16,7 +17,7 @@ export const programs = { controller: 'src/controller.ts', agent: 'agents/agent.
 /** Starts a program of this package from its source; `wrap` is a command that runs it, such as setpriv. */
 export function start(program: string, args: string[], env: NodeJS.ProcessEnv = {}, wrap: string[] = []) {
   const clean = Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^(DSR_|TAP|NODE_)/.test(key)));
-  const [command = '', ...rest] = [...wrap, process.execPath, '--import', 'tsx', program, ...args];
+  const [command = '', ...rest] = [...wrap, process.execPath, ...typescript, program, ...args];
   return spawn(command, rest, { cwd: root, env: { ...clean, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 

@@ -22,7 +22,7 @@ import { createFakeKernel, type FakeKernel } from '../fake-kernel.ts';
 import { createFakeHealth, type FakeHealth } from '../health.ts';
 
 /** How long something may take on a busy machine before it counts as never. */
-export const patienceMs = 20_000;
+export const patienceMs = 60_000;
 t.setTimeout(300_000);
 
 export const problemJson = 'application/problem+json';

@@ -11,6 +11,7 @@ import { checkSchema } from '../../src/check-schema.ts';
 import type { Finding } from '../../src/core/health.ts';
 import { proberAddresses } from '../../src/core/prober-address.ts';
 import { type Target, targetKey } from '../../src/core/targets.ts';
+import { typescript } from '../typescript.ts';
 
 // As it is installed: its process starts quicker than through a loader, which must not be passed on to it either.
 const built = join(import.meta.dirname, '../../dist/src/check/prober.js');
@@ -107,7 +108,7 @@ const serve = async (host: Host): Promise<Program> => {
 /** The command line of a prober without a controller. */
 const program = [
   process.execPath,
-  '--import=tsx',
+  ...typescript,
   join(import.meta.dirname, 'prober-host.ts'),
   JSON.stringify({
     options: { interface: 'eth0', link: 'ipvlan', addresses: [], programs: {} },

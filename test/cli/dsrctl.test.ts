@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import t from 'tap';
 import { root, run as runProgram, start as startProgram } from '../api/run.ts';
 import { webPool } from '../api/site.ts';
+import { typescript } from '../typescript.ts';
 import { startSite } from './site.ts';
 
 const program = 'src/cli/dsrctl.ts';
@@ -12,7 +13,7 @@ t.test('the program itself: output, exit code, standard input', async (t) => {
   const c = await startSite(t);
   await c.call('PUT', '/v1/pools/web', webPool());
   const env = { DSR_CONTROLLER: c.base, HOME: '/nonexistent' };
-  const argv = ['--import', 'tsx', program, 'apply', '-f', '-', '--json'];
+  const argv = [...typescript, program, 'apply', '-f', '-', '--json'];
   const piped = spawn(process.execPath, argv, {
     cwd: root,
     env: { ...process.env, ...env },

@@ -279,7 +279,7 @@ const openedBy = (command: string): { code?: string; exitCode?: number; message?
   const script =
     'import("./src/kernel/open.ts").then((m) => m.openKernel()).then(() => console.log("{}"), (e) => console.log(JSON.stringify({ code: e.code, exitCode: e.exitCode, message: e.message })))';
   return JSON.parse(
-    execFileSync('sh', ['-c', `${command} ${plainNode} --import tsx --input-type=module -e '${script}'`], {
+    execFileSync('sh', ['-c', `${command} ${plainNode} --input-type=module -e '${script}'`], {
       encoding: 'utf8',
     }),
   );

@@ -1,6 +1,7 @@
 import { execFileSync, type SpawnOptions, spawn } from 'node:child_process';
 import koffi from 'koffi';
 import type { Test } from 'tap';
+import { typescript } from '../typescript.ts';
 
 const CLONE_NEWNET = 0x4000_0000;
 
@@ -8,7 +9,7 @@ const CLONE_NEWNET = 0x4000_0000;
 export function lab(t: Test, name: string, body: (t: Test) => Promise<void>): void {
   t.setTimeout(300_000);
   const skip = process.env.DSR_LAB === '1' ? false : 'needs the lab (npm test sets it up)';
-  t.test(name, { skip, timeout: 120_000 }, async (t) => {
+  t.test(name, { skip, timeout: 280_000 }, async (t) => {
     freshNetwork();
     await body(t);
   });
@@ -40,7 +41,7 @@ export function wiredHost(inner: string, outer: string): Host {
   const holder = spawn('unshare', ['--net', 'sleep', 'infinity'], { stdio: 'ignore' });
   const ns = `/proc/${holder.pid}/ns/net`;
   // Until unshare has run, the new host's network is still ours.
-  sh(`for i in $(seq 200); do [ "$(readlink ${ns})" != "$(readlink /proc/self/ns/net)" ] && break; sleep 0.01; done`);
+  sh(`for i in $(seq 3000); do [ "$(readlink ${ns})" != "$(readlink /proc/self/ns/net)" ] && break; sleep 0.01; done`);
   const inside = (command: string) => `nsenter --net=${ns} sh -ec '${command}'`;
   const host: Host = {
     sh: (command) => sh(inside(command)),
@@ -53,7 +54,7 @@ export function wiredHost(inner: string, outer: string): Host {
 }
 
 /** In a shell: a node of its own, which tap does not follow. */
-export const plainNode = 'env -i PATH="$PATH" node';
+export const plainNode = `env -i PATH="$PATH" node ${typescript.join(' ')}`;
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 

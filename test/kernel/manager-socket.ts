@@ -37,7 +37,7 @@ export function managerSocket(t: Test, path = join(folder(t), 'notify')): Manage
     path,
     heard,
     hear: async (wanted) => {
-      for (const end = performance.now() + 30_000; performance.now() < end; await sleep(5))
+      for (const end = performance.now() + 120_000; performance.now() < end; await sleep(5))
         for (let one = next(); one; one = next()) if (wanted(one)) return one;
       throw new Error('nothing of that kind was said');
     },

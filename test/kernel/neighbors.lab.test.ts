@@ -32,7 +32,7 @@ async function captured(other: Host, filter: string, act: () => Promise<unknown>
   tcpdump.stderr?.on('data', (data) => {
     ready ||= String(data).includes('listening');
   });
-  await until(() => ready, 10_000);
+  await until(() => ready, 60_000);
   await act();
   await sleep(500);
   tcpdump.kill();
@@ -48,7 +48,7 @@ lab(t, 'another host that has an address is found by its Ethernet address', asyn
       t.equal(await kernel.whoHas(address, 'eth0'), mac, address);
     }
     // Once more when eth0 has a link-local address that is no longer tentative to ask from.
-    await until(() => kernel.addresses().every(({ tentative }) => !tentative), 5000);
+    await until(() => kernel.addresses().every(({ tentative }) => !tentative), 60_000);
     t.equal(await kernel.whoHas('2001:db8::100', 'eth0'), mac, 'asked from a link-local address');
   });
 });

@@ -52,7 +52,7 @@ export const agentFlags = (host: Host, director: Host): Flags => ({
 /** Makes the hosts; nothing of ours runs yet. */
 export async function makeSite(t: Test, options: LabOptions = {}): Promise<Site> {
   if (process.env.DSR_LAB !== '1') throw new Error('this needs a kernel of its own: npm test -- test/lab');
-  t.setTimeout(600_000);
+  t.setTimeout(1_500_000);
   const lab = await makeLab({ realServers: 2, mbit: 0, ...options });
   const bridge = await startApiBridge(lab.director, lab.director.dir, ['127.0.0.1:7100']);
   t.teardown(async () => {

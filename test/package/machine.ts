@@ -57,12 +57,12 @@ export async function bootMachine(t: Test): Promise<Machine> {
     if (pid === '') throw new Error(`the machine is not there: ${said}`);
     const inside = ['-m', '-p', '-n', '-u', '-i', '-C', '-r', '-w', '--', 'bash', '-euo', 'pipefail', '-s'];
     const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8', HOME: '/root', SYSTEMD_PAGER: '' };
-    const options = { input: lines, all: true, reject: false, env, extendEnv: false, timeout: 120_000 } as const;
+    const options = { input: lines, all: true, reject: false, env, extendEnv: false, timeout: 400_000 } as const;
     const { all, failed } = await execa('nsenter', ['-t', pid, ...inside], options);
     if (failed) throw new Error(`${lines}\n--\n${all}`);
     return all;
   };
-  for (let tries = 0; tries < 300; tries++) {
+  for (let tries = 0; tries < 900; tries++) {
     await sleep(200);
     const state = await run('systemctl is-system-running || true').catch((error: Error) => error.message);
     if (/^(running|degraded)$/.test(state.trim())) return { share, run, ended };

@@ -21,7 +21,7 @@ const time = 1_790_000_000;
 const programs = ['dsr-controller', 'dsr-agent', 'dsr-front', 'dsrctl'] as const;
 
 // Builds twice, and boots twice.
-t.setTimeout(600_000);
+t.setTimeout(1_200_000);
 const into = folder(t);
 const build = (where: string) => buildDeb({ root, into: where, architecture: architecture ?? 'amd64', version, time });
 const deb = skip ? '' : await build(into);
@@ -153,7 +153,7 @@ const site = `
   systemctl daemon-reload; systemctl start director
   echo '{"controller":"http://192.0.2.10:7100","insecure":true}' >/etc/dsr/agent.json`;
 const waitFor = (condition: string) =>
-  `for i in $(seq 200); do ${condition} && break; sleep 0.1; done; ${condition} || { echo '${condition.replaceAll("'", '')}'; journalctl -u dsr-agent | tail -20; exit 1; }`;
+  `for i in $(seq 900); do ${condition} && break; sleep 0.1; done; ${condition} || { echo '${condition.replaceAll("'", '')}'; journalctl -u dsr-agent | tail -20; exit 1; }`;
 // No pipe: grep may end before ip has written, and pipefail takes that for a failure.
 const hasVip = `[[ $(ip -o addr show dev lo) == *${vip}* ]]`;
 
@@ -201,11 +201,8 @@ t.test('installed, run, upgraded, removed and purged on a machine', { skip: noBo
   t.equal(sandbox.trim(), '');
   t.match(await run(`grep -h CapEff /proc/$(${pid})/status`), /0{12}3000$/m, 'CAP_NET_ADMIN and CAP_NET_RAW');
 
-  await run('systemctl stop director; sleep 3');
-  t.match(
-    await run('journalctl -u dsr-agent -p warning -o cat'),
-    /^the controller is not followed; this host stays as it is \{/m,
-  );
+  const told = 'the controller is not followed; this host stays as it is {';
+  await run(`systemctl stop director; ${waitFor(`grep -q "^${told}" < <(journalctl -u dsr-agent -p warning -o cat)`)}`);
 
   // From here on the VIP must stay, whatever becomes of the program.
   await run('systemd-run --quiet --unit=watch bash -c "exec ip monitor address >/share/addresses"; sleep 0.5');
@@ -213,11 +210,11 @@ t.test('installed, run, upgraded, removed and purged on a machine', { skip: noBo
     'mkdir -p /run/systemd/system/dsr-agent.service.d; printf "[Service]\\nWatchdogSec=3\\n" >/run/systemd/system/dsr-agent.service.d/fast.conf; systemctl daemon-reload; systemctl restart dsr-agent',
   );
   await run(
-    `kill -STOP $(${pid}); ${waitFor('[ $(systemctl show -p NRestarts --value dsr-agent) = 1 ]')}; ${waitFor('systemctl is-active --quiet dsr-agent')}`,
+    `kill -STOP $(${pid}); ${waitFor('[ $(systemctl show -p NRestarts --value dsr-agent) -ge 1 ]')}; ${waitFor('systemctl is-active --quiet dsr-agent')}`,
   );
   t.pass('a hang is ended by the watchdog');
   await run(
-    `cp /etc/dsr/agent.json /root/; echo '{"controller":"http://192.0.2.10:7100"}' >/etc/dsr/agent.json; systemctl restart dsr-agent || true; sleep 3`,
+    `cp /etc/dsr/agent.json /root/; echo '{"controller":"http://192.0.2.10:7100"}' >/etc/dsr/agent.json; systemctl restart dsr-agent || true; ${waitFor('systemctl is-failed --quiet dsr-agent')}`,
   );
   t.match(
     await run('systemctl show -p ExecMainStatus,NRestarts,ActiveState dsr-agent'),

@@ -47,7 +47,7 @@ t.test('the controller works within the limits of its unit', { skip }, async (t)
   const { run } = machine;
   await director(machine);
   const waitFor = (condition: string) =>
-    `for i in $(seq 300); do ${condition} && break; sleep 0.1; done; ${condition} || { journalctl -u dsr-controller -u rs1 -o cat | tail -30; ipvsadm -Ln; exit 1; }`;
+    `for i in $(seq 1200); do ${condition} && break; sleep 0.1; done; ${condition} || { journalctl -u dsr-controller -u rs1 -o cat | tail -30; ipvsadm -Ln; exit 1; }`;
 
   await run('systemctl start dsr-controller');
   t.match(await run('systemctl status dsr-controller'), /Status: "0 pools, revision \d+"/, 'ready, with its status');
@@ -95,7 +95,7 @@ t.test('a setting that is wrong and a kernel that lacks something are not tried 
   const { run } = machine;
   await director(machine);
   await run(
-    `echo '{"interface":"eth0","listen":"nowhere"}' >/etc/dsr/controller.json; systemctl start dsr-controller || true; sleep 4`,
+    `echo '{"interface":"eth0","listen":"nowhere"}' >/etc/dsr/controller.json; systemctl start dsr-controller || true; for i in $(seq 600); do systemctl is-failed --quiet dsr-controller && break; sleep 0.1; done`,
   );
   t.match(
     await run('systemctl show -p NRestarts,ExecMainStatus,ActiveState dsr-controller'),

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { z } from 'zod';
 import { type DocumentOptions, openDocument } from '../../src/store/document.ts';
+import { typescript } from '../typescript.ts';
 
 interface Value {
   revision: number;
@@ -132,7 +133,7 @@ t.test('what a crash in mid-write left is swept at the next start; other files a
 
 /** A writer in a process of its own; `acknowledged` is the last revision that it said is on disk. */
 async function startWriter(path: string, size: number) {
-  const argv = ['--import=tsx', join(import.meta.dirname, 'writer.ts'), path, String(size)];
+  const argv = [...typescript, join(import.meta.dirname, 'writer.ts'), path, String(size)];
   const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
   const writer = { child, acknowledged: 0, exited: once(child, 'close') };
   let partial = '';
@@ -185,10 +186,10 @@ const noSmallDisk =
 t.test('a disk that fills up in mid-write leaves the old file whole', { skip: noSmallDisk }, async (t) => {
   const folder = t.testdir({});
   const old = JSON.stringify({ version: 1, revision: 7, text: 'old' });
-  const writer = [process.execPath, '--import=tsx', join(import.meta.dirname, 'writer.ts'), fileOf(folder), '300000'];
+  const writer = [process.execPath, ...typescript, join(import.meta.dirname, 'writer.ts'), fileOf(folder), '300000'];
   const { stdout } = spawnSync('unshare', ['-rm', 'bash', '-c', onSmallDisk, 'bash', folder, old, ...writer], {
     encoding: 'utf8',
-    timeout: 20_000,
+    timeout: 120_000,
   });
   t.match(stdout, /cannot be written \(ENOSPC.*nothing was changed/);
   t.ok(stdout.endsWith(`${old}value.json\n`), 'the old file, and nothing beside it');

@@ -8,6 +8,7 @@ import { openPortsFinding } from '../../../src/core/doctor/director.ts';
 import { firewallFinding } from '../../../src/core/doctor/firewall.ts';
 import { readFirewall } from '../../../src/kernel/doctor/firewall.ts';
 import { folder } from '../../api/site.ts';
+import { typescript } from '../../typescript.ts';
 
 // What the firewall's own programs print and take, in a network namespace that this file makes for itself: nothing
 // outside is touched.
@@ -133,7 +134,7 @@ async function outsideTests(): Promise<void> {
   else
     await t.spawn(
       'unshare',
-      ['--net', process.execPath, '--import', 'tsx', fileURLToPath(import.meta.url)],
+      ['--net', process.execPath, ...typescript, fileURLToPath(import.meta.url)],
       { env: { ...process.env, TEST_FIREWALL_INSIDE: '1' } },
       'in a network namespace',
     );

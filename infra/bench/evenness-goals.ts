@@ -1,0 +1,69 @@
+// What weights by headroom are to reach, and how far chance goes in one run.
+import type { Goal } from '../lab/events.ts';
+
+type Kind = 'unevenness' | 'mbit';
+/** The median of a kind in a scenario at a load, of a side; undefined where it was not measured. */
+export type Measured = (kind: Kind, scenario: string, load: number, side: string) => number | undefined;
+
+/** Schedulers that choose alike while all weights are equal: what they differ by is chance. */
+const twins = [
+  ['rr', 'wrr'],
+  ['lc', 'wlc'],
+  ['sed', 'nq'],
+] as const;
+const unequal = 'b';
+
+export function goalsOf(
+  { scenarios, loads, sides }: { scenarios: readonly string[]; loads: readonly number[]; sides: readonly string[] },
+  measured: Measured,
+): Goal[] {
+  const stock = sides.filter((side) => side !== 'headroom');
+  const of = (kind: Kind, scenario: string, load: number, side: string) =>
+    measured(kind, scenario, load, side) ?? Number.NaN;
+  /** The most that twins differ by at a load. */
+  const chance = (kind: Kind, load: number) =>
+    Math.max(
+      0,
+      ...scenarios.flatMap((scenario) =>
+        scenario === unequal
+          ? []
+          : twins
+              .map(([one, other]) => Math.abs(of(kind, scenario, load, one) - of(kind, scenario, load, other)))
+              .filter(Number.isFinite),
+      ),
+    );
+  const each = scenarios.flatMap((scenario) => loads.map((load) => ({ scenario, load })));
+  const tell = (what: string, goal: string, misses: readonly string[]): Goal => ({
+    what,
+    goal,
+    measured: misses.length === 0 ? `in all ${each.length} cases` : `not in ${misses.join(', ')}`,
+    met: misses.length === 0,
+  });
+  const named = ({ scenario, load }: (typeof each)[number], words: string) =>
+    `${scenario} at ${load * 100} %: ${words}`;
+  const uneven = each.flatMap((at) => {
+    const [is, least] = [
+      of('unevenness', at.scenario, at.load, 'headroom'),
+      Math.min(...stock.map((side) => of('unevenness', at.scenario, at.load, side))),
+    ];
+    return is <= least + chance('unevenness', at.load)
+      ? []
+      : [named(at, `${is.toFixed(1)}, lowest ${least.toFixed(1)} %`)];
+  });
+  const slower = each.flatMap((at) => {
+    const [is, most] = [
+      of('mbit', at.scenario, at.load, 'headroom'),
+      Math.max(...stock.map((side) => of('mbit', at.scenario, at.load, side))),
+    ];
+    return is >= most - chance('mbit', at.load) ? [] : [named(at, `${is.toFixed(1)}, most ${most.toFixed(1)} Mbit/s`)];
+  });
+  const even = loads.flatMap((load) => {
+    const is = of('unevenness', 'a', load, 'headroom');
+    return is < 5 ? [] : [named({ scenario: 'a', load }, `${is.toFixed(1)} %`)];
+  });
+  return [
+    tell('unevenness by headroom', 'is the lowest, or within what schedulers that choose alike differ by', uneven),
+    { ...tell('with equal cards', 'it is under 5 %', even), measured: even.join(', ') || 'at every load' },
+    tell('throughput', 'is never less than that of any scheduler, but for the same chance', slower),
+  ];
+}

@@ -27,7 +27,7 @@ t.test('every wrong field is named by its path, with what would be right', async
     [{ ...webPool(), ports: { 80: { policy: 'director' } } }, 'ports.80', /written like "80\/tcp"/],
     [{ ...webPool(), ports: { '0/tcp': { policy: 'director' } } }, 'ports.0/tcp', /written like "80\/tcp"/],
     [{ ...webPool(), ports: { '65536/tcp': { policy: 'director' } } }, 'ports.65536/tcp', /1 to 65535/],
-    [port({ policy: 'both' }), 'ports.80/tcp.policy', /"real-servers" or "director"/],
+    [port({ policy: 'both' }), 'ports.80/tcp.policy', /"real-servers", "director" or "url"/],
     [port({ policy: 'director', scheduler: 'rr' }), 'ports.80/tcp.scheduler', /no such field/],
     [port({ scheduler: 'best' }), 'ports.80/tcp.scheduler', /the schedulers are rr, wrr, lc, wlc/],
     [

@@ -252,6 +252,7 @@ export const poolDefaults = {
   attestation: 'required',
   agentTimeoutMs: 5000,
   slowStartMs: 0,
+  balance: 'weights',
   maxEjectedPercent: 50,
   fallback: 'refuse',
 };

@@ -1,20 +1,8 @@
 import { RE2JS } from 're2js';
 import { z } from 'zod';
+import { some, whole } from './schema-parts.ts';
 
 /** How a check is written in a pool: of what kind, how often, and how many answers decide. */
-
-const whole = (what: string, min: number, max: number) =>
-  z
-    .number({ error: `${what} is a number, ${min} to ${max}` })
-    .int({ error: `${what} is a whole number, ${min} to ${max}` })
-    .min(min, { error: `${what} is at least ${min}` })
-    .max(max, { error: `${what} is at most ${max}` });
-
-const some = <T extends z.ZodType>(what: string, max: number, element: T) =>
-  z
-    .array(element, { error: `${what} is a list` })
-    .min(1, { error: `${what} has at least one entry` })
-    .max(max, { error: `${what} has at most ${max} entries` });
 
 /** Printable text for one line of a protocol: nothing that could end the line. */
 const line = (what: string, max = 1000) =>

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type Check, checkSchema, plainCheck } from './check-schema.ts';
 import { canonical, familyOf, hostPrefix, isAddress, notUnicast } from './core/address.ts';
+import { whole } from './schema-parts.ts';
 import { edgePortSchema, splitOrigin, urlFaults, urlFields } from './url-schema.ts';
 
 /** IPVS schedulers of the stock kernel (net/netfilter/ipvs/Kconfig). */
@@ -24,13 +25,6 @@ const addressSchema = z
     error: (issue) => `${notUnicast(String(issue.input))} cannot be used here; take an address of the local network`,
   })
   .overwrite(canonical);
-
-const whole = (what: string, min: number, max: number) =>
-  z
-    .number({ error: `${what} is a number, ${min} to ${max}` })
-    .int({ error: `${what} is a whole number, ${min} to ${max}` })
-    .min(min, { error: `${what} is at least ${min}` })
-    .max(max, { error: `${what} is at most ${max}` });
 
 const u32 = 0xffff_ffff;
 const noCheck = z

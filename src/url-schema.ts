@@ -1,20 +1,8 @@
 import { z } from 'zod';
 import { canonical, isAddress, notUnicast } from './core/address.ts';
+import { some, whole } from './schema-parts.ts';
 
 /** How a port's URL policy is written: which requests real servers answer, and by which engine they get there. */
-
-const whole = (what: string, min: number, max: number) =>
-  z
-    .number({ error: `${what} is a number, ${min} to ${max}` })
-    .int({ error: `${what} is a whole number, ${min} to ${max}` })
-    .min(min, { error: `${what} is at least ${min}` })
-    .max(max, { error: `${what} is at most ${max}` });
-
-const some = <T extends z.ZodType>(what: string, max: number, element: T) =>
-  z
-    .array(element, { error: `${what} is a list` })
-    .min(1, { error: `${what} has at least one entry` })
-    .max(max, { error: `${what} has at most ${max} entries` });
 
 /** Labels of at most 63 characters (RFC 1035 section 2.3.4), or an IPv4 address; without a port. */
 const hostName = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/;

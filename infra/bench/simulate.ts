@@ -11,7 +11,7 @@ type Pool = Omit<Contest, 'scenario' | 'scheduler' | 'seed'>;
 
 const asInLab: Pool = {
   cards: 4,
-  cardMbit: 20,
+  cardMbit: 12,
   medianBytes: 28_000,
   loads: [0.5, 0.75, 0.95],
   warmUpSeconds: 10,

@@ -96,8 +96,8 @@ const members = (speeds?: readonly number[]) => ({
 });
 
 interface Cell {
-  /** Coefficient of variation of the cards' loads over windows of 10 s, percent. */
-  unevenness: number;
+  /** Coefficient of variation of the cards' loads over windows of 10 s, percent; null where the guest was too slow for one. */
+  unevenness: number | null;
   secondsToEven: number | null;
   mbit: number;
   p99Ms: number;
@@ -107,7 +107,7 @@ interface Cell {
   idle: number;
 }
 const words = ({ unevenness: of, secondsToEven: even, mbit, p99Ms, failed, reasons, idle }: Cell): string =>
-  `${of.toFixed(1)} % uneven, even after ${even === null ? 'never' : `${even} s`}, ${mbit.toFixed(1)} Mbit/s, p99 ${p99Ms} ms, ${failed} failed${Object.entries(
+  `${of?.toFixed(1) ?? 'unknown how much'} % uneven, even after ${even === null ? 'never' : `${even} s`}, ${mbit.toFixed(1)} Mbit/s, p99 ${p99Ms} ms, ${failed} failed${Object.entries(
     reasons,
   )
     .map(([what, count]) => ` (${what}: ${count})`)
@@ -210,7 +210,7 @@ async function run(key: string, scenario: Scenario, side: Side, round: number): 
     await after();
     const measured = rows.slice(settleSeconds, settleSeconds + measuredSeconds);
     const cell: Cell = {
-      unevenness: unevenness(measured, speeds) * 100,
+      unevenness: measured.length >= 10 ? unevenness(measured, speeds) * 100 : null,
       secondsToEven: secondsToEven(rows, speeds) ?? null,
       mbit: measured.flat().reduce((sum, of) => sum + of, 0) / measured.length,
       p99Ms: tally.p99Ms,

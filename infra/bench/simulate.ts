@@ -11,8 +11,8 @@ type Pool = Omit<Contest, 'scenario' | 'scheduler' | 'seed'>;
 
 const asInLab: Pool = {
   cards: 4,
-  cardMbit: 12,
-  medianBytes: 28_000,
+  cardMbit: 20,
+  medianBytes: 16_000,
   loads: [0.5, 0.75, 0.95],
   warmUpSeconds: 10,
   settleSeconds: 10,

@@ -24,8 +24,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
 
 /** Of keep-alive clients of mixed speed; what is asked for scales with the cards. */
 export const workloadOf = ({ largeEvery }: Scenario, cardMbit: number, medianBytes: number): Workload => ({
-  objects: { count: 500, medianBytes, sigma: 0.6, zipf: 0.9, ...(largeEvery !== undefined && { largeEvery }) },
-  requestsPerSession: 2,
+  objects: { count: 500, medianBytes, sigma: 1, zipf: 0.9, ...(largeEvery !== undefined && { largeEvery }) },
+  requestsPerSession: 5,
   gapSeconds: 0.3,
   lingerSeconds: 2,
   clients: [0.5, 0.08, 0.02].map((share) => ({ mbit: share * cardMbit, share: 1 })),

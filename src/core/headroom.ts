@@ -53,7 +53,7 @@ export const settleMs = 8000;
 /** Older figures say nothing. */
 export const oldMs = 5000;
 /** Part of a deviation that is taken back in a second when it is known after one, and that is answered at once. */
-const integral = 0.8;
+const integral = 0.375;
 const proportional = 0.6;
 /** A report is a mean over a second and is used for a second: that much delay there is always, seconds. */
 const ownDelay = 1;
@@ -71,7 +71,7 @@ const fadeSeconds = 30;
 const lossFactor = 50;
 /** What is this opposite is no chance any more. */
 const tooOpposite = -0.4;
-const firstGain = 0.8;
+const firstGain = 0.45;
 const leastGain = 0.02;
 
 /**

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { benchmarks } from '../infra/bench/benchmarks.ts';
+import { cellOf, wordsOf } from '../infra/bench/evenness-cell.ts';
 import { goalsOf } from '../infra/bench/evenness-goals.ts';
 import { weightIn } from '../infra/bench/ip-vs.ts';
 import { digits, figureOf, p99, type Value } from '../infra/bench/numbers.ts';
@@ -259,4 +260,35 @@ t.test('goals of evenness: chance is what schedulers that choose alike differ by
   t.strictSame(of({ headroom: 7, rr: 7.5 }, {}), [true, false, true]);
   t.strictSame(of({ headroom: 4 }, { headroom: 39 }), [true, true, false]);
   t.strictSame(of({ headroom: 4 }, { headroom: 39, lc: 38.5 }), [true, true, true]);
+});
+
+t.test('goals of evenness: what was not measured is told, and proves nothing', async (t) => {
+  const of = (unmeasured: string) =>
+    goalsOf({ scenarios: ['a'], loads: [0.5], sides: ['rr', 'wrr', 'headroom'] }, (_, __, ___, side) =>
+      side === unmeasured ? undefined : 4,
+    ).map(({ met, measured }) => ({ met, measured }));
+  const missed = (side: string) => ({ met: false, measured: `not in a at 50 %: ${side} was not measured` });
+  t.strictSame(of('rr'), [missed('rr'), { met: true, measured: 'at every load' }, missed('rr')]);
+  t.strictSame(of('headroom'), [
+    missed('headroom'),
+    { met: false, measured: 'a at 50 %: not measured' },
+    missed('headroom'),
+  ]);
+});
+
+t.test('a cell of evenness, where the guest was too slow for one window, has no figures that need one', async (t) => {
+  const about = { speeds: [10, 10], settleSeconds: 1, measuredSeconds: 20, idle: 0 };
+  const tally = { replies: 0, failed: 0, reasons: {}, p50Ms: 0, p99Ms: 0 };
+  for (const count of [0, 1, 10]) {
+    const cell = cellOf({ ...about, tally, rows: Array.from({ length: count }, () => [5, 5]) });
+    t.match(cell, { unevenness: undefined, mbit: undefined, failed: 0 }, `${count} seconds`);
+    t.match(wordsOf(cell), /^not measured, the guest was too slow; .* 0 failed/);
+  }
+  const rows = Array.from({ length: 11 }, () => [5, 5]);
+  const cell = cellOf({ ...about, tally: { ...tally, failed: 2, reasons: { 'HTTP/1.1 404': 2 } }, rows });
+  t.match(cell, { unevenness: 0, mbit: 10, secondsToEven: 0 });
+  t.equal(
+    wordsOf(cell),
+    '0.0 % uneven, 10.0 Mbit/s; even after 0 s, p99 0 ms, 2 failed (HTTP/1.1 404: 2), processor 0 % idle',
+  );
 });

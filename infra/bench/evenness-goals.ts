@@ -33,33 +33,36 @@ export function goalsOf(
       ),
     );
   const each = scenarios.flatMap((scenario) => loads.map((load) => ({ scenario, load })));
-  const tell = (what: string, goal: string, misses: readonly string[]): Goal => ({
+  const tell = (what: string, goal: string, missed: readonly string[]): Goal => ({
     what,
     goal,
-    measured: misses.length === 0 ? `in all ${each.length} cases` : `not in ${misses.join(', ')}`,
-    met: misses.length === 0,
+    measured: missed.length === 0 ? `in all ${each.length} cases` : `not in ${missed.join(', ')}`,
+    met: missed.length === 0,
   });
   const named = ({ scenario, load }: (typeof each)[number], words: string) =>
     `${scenario} at ${load * 100} %: ${words}`;
-  const uneven = each.flatMap((at) => {
-    const [is, least] = [
-      of('unevenness', at.scenario, at.load, 'headroom'),
-      Math.min(...stock.map((side) => of('unevenness', at.scenario, at.load, side))),
-    ];
-    return is <= least + chance('unevenness', at.load)
-      ? []
-      : [named(at, `${is.toFixed(1)}, lowest ${least.toFixed(1)} %`)];
+  /** Whoever was not measured could have been better: the case is missed. */
+  const misses = (kind: Kind, miss: (is: number, stock: number[], load: number) => string | undefined) =>
+    each.flatMap((at) => {
+      const value = (side: string) => of(kind, at.scenario, at.load, side);
+      const unknown = sides.filter((side) => !Number.isFinite(value(side)));
+      const words =
+        unknown.length > 0
+          ? `${unknown.join(', ')} ${unknown.length === 1 ? 'was' : 'were'} not measured`
+          : miss(value('headroom'), stock.map(value), at.load);
+      return words === undefined ? [] : [named(at, words)];
+    });
+  const uneven = misses('unevenness', (is, others, load) => {
+    const least = Math.min(...others);
+    return is <= least + chance('unevenness', load) ? undefined : `${is.toFixed(1)}, lowest ${least.toFixed(1)} %`;
   });
-  const slower = each.flatMap((at) => {
-    const [is, most] = [
-      of('mbit', at.scenario, at.load, 'headroom'),
-      Math.max(...stock.map((side) => of('mbit', at.scenario, at.load, side))),
-    ];
-    return is >= most - chance('mbit', at.load) ? [] : [named(at, `${is.toFixed(1)}, most ${most.toFixed(1)} Mbit/s`)];
+  const slower = misses('mbit', (is, others, load) => {
+    const most = Math.max(...others);
+    return is >= most - chance('mbit', load) ? undefined : `${is.toFixed(1)}, most ${most.toFixed(1)} Mbit/s`;
   });
   const even = loads.flatMap((load) => {
     const is = of('unevenness', 'a', load, 'headroom');
-    return is < 5 ? [] : [named({ scenario: 'a', load }, `${is.toFixed(1)} %`)];
+    return is < 5 ? [] : [named({ scenario: 'a', load }, Number.isFinite(is) ? `${is.toFixed(1)} %` : 'not measured')];
   });
   return [
     tell('unevenness by headroom', 'is the lowest, or within what schedulers that choose alike differ by', uneven),

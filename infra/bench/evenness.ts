@@ -8,9 +8,9 @@ import { makeLab, vip } from '../lab/hosts.ts';
 import { startAgent, startController, startFiles } from '../lab/parts.ts';
 import { startFetcher, watchIdle } from '../lab/traffic.ts';
 import { waitFor } from '../lab/wait.ts';
-import { secondsToEven, unevenness } from '../simulation/evenness.ts';
 import { askedMbit, type Scenario, scenarios, speedsOf, workloadOf } from '../simulation/scenarios.ts';
 import { siteOf } from '../simulation/workload.ts';
+import { cellOf, wordsOf } from './evenness-cell.ts';
 import { goalsOf } from './evenness-goals.ts';
 import { givenFlags, startBench } from './rounds.ts';
 import type { PhaseTally, Visits } from './visitors.ts';
@@ -94,24 +94,6 @@ const members = (speeds?: readonly number[]) => ({
   ),
   check: { type: 'tcp', port: portOf(speeds ? 'rr' : 'headroom'), intervalMs: 1000, timeoutMs: 500 },
 });
-
-interface Cell {
-  /** Coefficient of variation of the cards' loads over windows of 10 s, percent; null where the guest was too slow for one. */
-  unevenness: number | null;
-  secondsToEven: number | null;
-  mbit: number;
-  p99Ms: number;
-  failed: number;
-  reasons: Record<string, number>;
-  /** Percent. */
-  idle: number;
-}
-const words = ({ unevenness: of, secondsToEven: even, mbit, p99Ms, failed, reasons, idle }: Cell): string =>
-  `${of?.toFixed(1) ?? 'unknown how much'} % uneven, even after ${even === null ? 'never' : `${even} s`}, ${mbit.toFixed(1)} Mbit/s, p99 ${p99Ms} ms, ${failed} failed${Object.entries(
-    reasons,
-  )
-    .map(([what, count]) => ` (${what}: ${count})`)
-    .join('')}, processor ${Math.round(idle)} % idle`;
 
 for (let round = 1; round <= bench.rounds; round++)
   for (const key of wanted) {
@@ -208,18 +190,12 @@ async function run(key: string, scenario: Scenario, side: Side, round: number): 
     const after = await disturb(scenario);
     const { rows, tally } = await meter(ended);
     await after();
-    const measured = rows.slice(settleSeconds, settleSeconds + measuredSeconds);
-    const cell: Cell = {
-      unevenness: measured.length >= 10 ? unevenness(measured, speeds) * 100 : null,
-      secondsToEven: secondsToEven(rows, speeds) ?? null,
-      mbit: measured.flat().reduce((sum, of) => sum + of, 0) / measured.length,
-      p99Ms: tally.p99Ms,
-      failed: tally.failed,
-      reasons: tally.reasons,
-      idle: 100 * (await idle()),
-    };
-    for (const kind of Object.keys(kinds) as Kind[]) bench.record(side, { [keyOf(kind, key, load)]: cell[kind] });
-    process.stdout.write(`${scenario.name} ${load * 100} % ${side}: ${words(cell)}\n`);
+    const cell = cellOf({ rows, speeds, settleSeconds, measuredSeconds, tally, idle: 100 * (await idle()) });
+    for (const kind of Object.keys(kinds) as Kind[]) {
+      const value = cell[kind];
+      if (value !== undefined) bench.record(side, { [keyOf(kind, key, load)]: value });
+    }
+    process.stdout.write(`${scenario.name} ${load * 100} % ${side}: ${wordsOf(cell)}\n`);
   }
   if (side === 'headroom') await put('headroom', pool);
 }

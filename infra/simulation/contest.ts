@@ -69,7 +69,7 @@ export function hold(contest: Contest): ContestResult {
     const times = Float64Array.from(took.filter((_, n) => within(repliedAt[n] ?? 0, from, end))).sort();
     return {
       load,
-      unevenness: unevenness(measured, speeds),
+      unevenness: unevenness(measured, speeds) ?? Number.NaN,
       secondsToEven: secondsToEven(rows, speeds),
       mbit: measured.flat().reduce((sum, of) => sum + of, 0) / measured.length,
       p99Seconds: times[Math.floor(times.length * 0.99)] ?? 0,

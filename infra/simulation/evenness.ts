@@ -1,15 +1,15 @@
 // How even cards are, by what left them each second.
 
-/** Coefficient of variation of the cards' loads over windows, its mean: 0 when all are equally full in each. */
+/** Coefficient of variation of the cards' loads over windows, its mean: 0 when all are equally full in each; undefined: not one window. */
 export function unevenness(
   rows: readonly (readonly number[])[],
   speeds: readonly number[],
   windowSeconds = 10,
-): number {
+): number | undefined {
   const all: number[] = [];
   for (let from = 0; from + windowSeconds <= rows.length; from += windowSeconds)
     all.push(variation(loadsOf(rows.slice(from, from + windowSeconds), speeds)));
-  return all.reduce((sum, of) => sum + of, 0) / all.length;
+  return all.length === 0 ? undefined : all.reduce((sum, of) => sum + of, 0) / all.length;
 }
 
 /** Seconds until the loads of the following window lie within `limit` of each other for the first time; undefined: never. */

@@ -1,0 +1,56 @@
+// What was measured of one scheduler in one scenario at one load.
+import { secondsToEven, unevenness } from '../simulation/evenness.ts';
+import type { PhaseTally } from './visitors.ts';
+
+export interface Cell {
+  /** Coefficient of variation of the cards' loads over windows of 10 s, percent. Undefined: the guest was too slow for one window. */
+  unevenness: number | undefined;
+  /** null: never. */
+  secondsToEven: number | null;
+  /** Undefined as above. */
+  mbit: number | undefined;
+  p99Ms: number;
+  failed: number;
+  reasons: Record<string, number>;
+  /** Percent. */
+  idle: number;
+}
+
+/** @param from rows: Mbit/s by second, by card; idle: percent */
+export function cellOf({
+  rows,
+  speeds,
+  settleSeconds,
+  measuredSeconds,
+  tally: { p99Ms, failed, reasons },
+  idle,
+}: {
+  rows: readonly (readonly number[])[];
+  speeds: readonly number[];
+  settleSeconds: number;
+  measuredSeconds: number;
+  tally: PhaseTally;
+  idle: number;
+}): Cell {
+  const measured = rows.slice(settleSeconds, settleSeconds + measuredSeconds);
+  const uneven = unevenness(measured, speeds);
+  const sum = measured.flat().reduce((all, of) => all + of, 0);
+  return {
+    unevenness: uneven === undefined ? undefined : uneven * 100,
+    secondsToEven: secondsToEven(rows, speeds) ?? null,
+    mbit: uneven === undefined ? undefined : sum / measured.length,
+    p99Ms,
+    failed,
+    reasons,
+    idle,
+  };
+}
+
+export function wordsOf({ unevenness: of, secondsToEven: even, mbit, p99Ms, failed, reasons, idle }: Cell): string {
+  const carried =
+    of === undefined || mbit === undefined
+      ? 'not measured, the guest was too slow'
+      : `${of.toFixed(1)} % uneven, ${mbit.toFixed(1)} Mbit/s`;
+  const why = Object.entries(reasons).map(([what, count]) => ` (${what}: ${count})`);
+  return `${carried}; even after ${even === null ? 'never' : `${even} s`}, p99 ${p99Ms} ms, ${failed} failed${why.join('')}, processor ${Math.round(idle)} % idle`;
+}

@@ -176,7 +176,6 @@ async function answers(host: Host, programs: Program[], url: string): Promise<vo
   const tails = async (): Promise<string> => (await Promise.all(programs.map((program) => program.tail()))).join('\n');
   const asked = waitFor(() => host.exec(['curl', '--silent', '--fail', '--max-time', '2', url]), {
     what: `${url} on ${host.name} to answer`,
-    timeoutMs: 180_000,
     explain: tails,
   });
   const ended = programs.map(async ({ name, ended }) => {

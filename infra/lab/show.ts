@@ -70,7 +70,7 @@ async function startOurPrograms({ director, realServers }: Lab, { mbit }: Settin
     return (await Promise.all(tails)).join('\n');
   };
   const answer = async (): Promise<boolean> => (await fetch(`${api}/healthz`)).ok;
-  await waitFor(answer, { what: 'the API to answer', timeoutMs: 60_000, explain });
+  await waitFor(answer, { what: 'the API to answer', explain });
   return { bridge, explain };
 }
 
@@ -96,7 +96,6 @@ async function makePool({ director, realServers }: Lab, explain: () => Promise<s
     },
     {
       what: 'every real server to get its weight in IPVS',
-      timeoutMs: 60_000,
       everyMs: 200,
       explain: async () => `${await (await fetch(`${api}/v1/status?pool=web`)).text()}\n${await explain()}`,
     },

@@ -25,6 +25,8 @@ export interface GuestOptions {
   shells?: number;
   /** Folders of this machine that the guest may write, besides its own work folder. */
   share?: string[];
+  /** With the kernel that has iptables: Debian's newer and quicker ones have no firewall for IPv4. */
+  firewall?: boolean;
   /** No guest: in namespaces of this machine's own kernel, as root. Without ports and shells. */
   native?: boolean;
 }
@@ -44,8 +46,8 @@ export interface Guest {
 }
 
 const here = import.meta.dirname;
-/** setup.sh unpacks User Mode Linux there where the distribution has none. */
-const ownUml = join(here, '../../.lab/uml/usr');
+/** setup.sh unpacks those that are not installed there. */
+const unpacked = join(here, '../../.lab/uml');
 const hidden = ['/tmp', '/var/tmp', '/run', '/var/lib', '/var/log'];
 
 /** Runs a command in a guest of its own and gives its exit code. */
@@ -71,7 +73,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
       `hidden=${quote(hidden.join('\n'))}`,
       `shown=${quote((await hiddenButNeeded(repository, options.cwd)).join('\n'))}`,
       `shared=${quote(share.join('\n'))}`,
-      `modules=${quote(join(existsSync(ownUml) ? ownUml : '/usr', 'lib/uml/modules'))}`,
+      `modules=${quote(join(folderOf(options), 'lib/uml/modules'))}`,
       `shells=${options.shells ?? 0}`,
       '',
     ].join('\n'),
@@ -112,9 +114,17 @@ function consoleNumbers({ shells = 0 }: GuestOptions): number[] {
   return Array.from({ length: shells > 0 ? shells + 1 : 0 }, (_, i) => i + 2);
 }
 
+/** The quickest kernel that there is, or, for a firewall, the distribution's: where its `bin` and `lib` are. */
+function folderOf({ firewall }: GuestOptions): string {
+  const folders = ['forky', 'bookworm'].slice(firewall ? 1 : 0).map((release) => join(unpacked, release, 'usr'));
+  return folders.find((folder) => existsSync(folder)) ?? '/usr';
+}
+
 function kernel(work: string, options: GuestOptions): string[] {
-  const program = existsSync(ownUml) ? join(ownUml, 'bin/linux.uml') : 'linux.uml';
+  const folder = folderOf(options);
+  const program = folder === '/usr' ? 'linux.uml' : join(folder, 'bin/linux.uml');
   const words = [
+    'seccomp=auto', // of 6.16 and later: not by ptrace, where this machine allows it
     `mem=${options.memory ?? '2G'}`,
     'rootfstype=hostfs root=/dev/root rootflags=/ ro quiet console=ttyS0',
     `uml_dir=${work} umid=uml`,

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface WaitOptions {
   /** Ends "waited 10 s for ...". */
   what: string;
-  /** Default 60,000 ms: a busy machine is no failure. */
+  /** Default 180,000 ms: a busy machine is no failure. */
   timeoutMs?: number;
   /** Pause between two looks. Default 50 ms. */
   everyMs?: number;
@@ -14,7 +14,7 @@ export interface WaitOptions {
 
 /** Asks until the answer is truthy, and gives it; an error counts as "not yet" and is told when time is up. */
 export async function waitFor<T>(condition: () => Promise<T> | T, options: WaitOptions): Promise<NonNullable<T>> {
-  const { what, timeoutMs = 60_000, everyMs = 50, explain } = options;
+  const { what, timeoutMs = 180_000, everyMs = 50, explain } = options;
   const end = performance.now() + timeoutMs;
   for (;;) {
     let problem = '';

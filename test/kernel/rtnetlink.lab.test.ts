@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import t from 'tap';
 import type { Step } from '../../src/core/steps.ts';
+import type { Kernel } from '../../src/kernel/kernel.ts';
 import { openKernel } from '../../src/kernel/open.ts';
 import { freshNetwork, ipJson, lab, sh, until, wiredHost } from './lab.ts';
 
@@ -44,11 +46,16 @@ lab(t, 'interfaces and addresses of many kinds are what ip says they are', async
       ip addr add 192.0.2.1/24 dev eth0; ip addr add 192.0.2.2/24 dev eth0; ip addr add 192.0.2.1/32 dev lo
       ip addr add 198.51.100.1 peer 198.51.100.2/32 dev dummy0; ip addr add 2001:db8::1/64 dev eth0 nodad
       ip -6 addr add 2001:db8:1::1 peer 2001:db8:1::2 dev dummy0; ip addr add 10.0.0.1/8 dev br0 label br0:x`);
-  const links: IpLink[] = ipJson('link');
+  /** What ip says before and after ours: carriers come up and addresses stop being tentative in between. */
+  const beside = <Ip, Ours>(what: 'link' | 'addr', read: () => Ours): [Ip, Ours] => {
+    for (;;) {
+      const [before, ours, after] = [ipJson(what), read(), ipJson(what)];
+      if (isDeepStrictEqual(before, after)) return [before as Ip, ours];
+    }
+  };
+  const [links, ourLinks] = beside<IpLink[], ReturnType<Kernel['links']>>('link', () => kernel.links());
   t.strictSame(
-    kernel
-      .links()
-      .map(({ index, name, up, carrier, loopback, mtu, mac }) => [index, name, up, carrier, loopback, mtu, mac]),
+    ourLinks.map(({ index, name, up, carrier, loopback, mtu, mac }) => [index, name, up, carrier, loopback, mtu, mac]),
     links.map((link) => [
       link.ifindex,
       link.ifname,
@@ -60,17 +67,16 @@ lab(t, 'interfaces and addresses of many kinds are what ip says they are', async
     ]),
   );
   t.strictSame(
-    Object.fromEntries(kernel.links().map(({ name, arp }) => [name, arp])),
+    Object.fromEntries(ourLinks.map(({ name, arp }) => [name, arp])),
     Object.fromEntries(links.map(({ ifname, flags }) => [ifname, !flags.includes('NOARP') && ifname !== 'lo'])),
   );
-  const addresses: IpAddress[] = ipJson('addr');
+  const [addresses, ourAddresses] = beside<IpAddress[], ReturnType<Kernel['addresses']>>('addr', () =>
+    kernel.addresses(),
+  );
   const key = (name: string, address: string, prefix: number, tentative: boolean) =>
     `${name} ${address}/${prefix} ${tentative}`;
   t.strictSame(
-    kernel
-      .addresses()
-      .map((a) => key(a.interface, a.address, a.prefix, a.tentative))
-      .sort(),
+    ourAddresses.map((a) => key(a.interface, a.address, a.prefix, a.tentative)).sort(),
     addresses
       .flatMap(({ ifname, addr_info }) => addr_info.map((a) => key(ifname, a.local, a.prefixlen, a.tentative ?? false)))
       .sort(),

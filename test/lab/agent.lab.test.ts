@@ -42,7 +42,7 @@ const hasLooked = (host: Host, boot: string) =>
 const run = (host: Host, flags: Flags = {}, before: string[] = []) =>
   host.exec([...before, ...ours(agentFile, { ...agentFlags(host, director), ...flags })], {
     reject: false,
-    timeout: 60_000,
+    timeout: 180_000,
   });
 
 for (const rs of [rs1, rs2]) startListeners(rs, ['80/tcp']);
@@ -113,8 +113,8 @@ for (const [what, address, flags, reason] of [
     t.equal(await weightOf(address, rs1), '0');
     t.same(await holdersOf(rs1, address), address === '192.0.2.61' ? ['eth0 192.0.2.61/24'] : []);
     await until(async () => (await weightOf('192.0.2.98', rs1)) === '100', 'the weight of the good one');
-    await api.call('DELETE', '/v1/pools/bad?waitMs=20000');
-    await api.call('DELETE', '/v1/pools/more?waitMs=20000');
+    await api.call('DELETE', '/v1/pools/bad?waitMs=60000');
+    await api.call('DELETE', '/v1/pools/more?waitMs=60000');
     await until(async () => (await holdersOf(rs1, '192.0.2.98')).length === 0, 'it to go');
     t.same(
       (await addresses(rs1)).filter(({ dev }) => dev === 'eth0'),
@@ -130,7 +130,7 @@ t.test('a real server that the pool gives another address is unfit, and is told 
   await until(async () => /without 192\.0\.2\.77/.test(await reasonOf('odd', 'rs9')), 'the reason');
   t.same(await holdersOf(rs2, '192.0.2.101'), []);
   t.ok((await ipvs(director)).includes('-a -t 192.0.2.101:80 -r 192.0.2.77:80 -g -w 0'));
-  await api.call('DELETE', '/v1/pools/odd?waitMs=20000');
+  await api.call('DELETE', '/v1/pools/odd?waitMs=60000');
 });
 
 t.test('a second machine under a known name is refused, with an event, and changes nothing', async (t) => {

@@ -62,7 +62,7 @@ export function connectApi(port: number): Api {
         accept: 'application/json',
         ...(text !== undefined && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
       };
-      const asking = request({ host: '127.0.0.1', port, method, path, headers, agent: false, timeout: 60_000 });
+      const asking = request({ host: '127.0.0.1', port, method, path, headers, agent: false, timeout: 180_000 });
       asking.on('response', async (response) => {
         try {
           const chunks: Buffer[] = [];
@@ -74,7 +74,7 @@ export function connectApi(port: number): Api {
         }
       });
       asking.on('error', reject);
-      asking.on('timeout', () => asking.destroy(new Error(`${method} ${path}: no answer in 60 s`)));
+      asking.on('timeout', () => asking.destroy(new Error(`${method} ${path}: no answer in 180 s`)));
       asking.end(text);
     });
   const written = async (method: string, path: string, body?: unknown): Promise<Answer<Written>> => {
@@ -84,9 +84,9 @@ export function connectApi(port: number): Api {
   };
   return {
     call,
-    put: (name, pool, waitMs = 20_000) => written('PUT', `/v1/pools/${name}?waitMs=${waitMs}`, pool),
+    put: (name, pool, waitMs = 60_000) => written('PUT', `/v1/pools/${name}?waitMs=${waitMs}`, pool),
     clear: async () => {
-      await written('DELETE', '/v1/pools?waitMs=20000');
+      await written('DELETE', '/v1/pools?waitMs=60000');
     },
     status: async (pool) => (await call<Status>('GET', `/v1/status?pool=${pool}`)).body,
     events: async (after = 0) => (await call<{ events: Event[] }>('GET', `/v1/events?after=${after}`)).body.events,

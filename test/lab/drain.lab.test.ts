@@ -23,8 +23,7 @@ for (const rs of [rs1, rs2]) {
 let controller = await site.startController();
 await api.put('web', web);
 const entry = async (rs: typeof rs1) => (await ipvs(director)).find((line) => line.includes(` -r ${rs.ip}:80 `));
-const serves = (rs: typeof rs1) =>
-  until(async () => (await entry(rs))?.endsWith('-w 100'), `${rs.name} to serve`, 120_000);
+const serves = (rs: typeof rs1) => until(async () => (await entry(rs))?.endsWith('-w 100'), `${rs.name} to serve`);
 for (const rs of [rs1, rs2]) await serves(rs);
 
 t.test(`${rounds} rounds of drain and return under 100 keep-alive connections fail no request`, async (t) => {
@@ -34,7 +33,7 @@ t.test(`${rounds} rounds of drain and return under 100 keep-alive connections fa
     const member = `/v1/pools/web/real-servers/${rs.name}`;
     t.ok((await api.call('PATCH', `${member}?drainMs=120000`, { state: 'drain' })).status < 300);
     const drain = async () => (await api.status('web')).pools.web?.realServers[rs.name]?.drain;
-    await until(async () => (await drain())?.done, 'the drain to end', 120_000);
+    await until(async () => (await drain())?.done, 'the drain to end');
     await until(async () => (await entry(rs)) === undefined, 'the destination to go');
     t.equal((await api.call('PATCH', member, { state: 'active' })).status, 200);
     await serves(rs);

@@ -123,7 +123,7 @@ t.test('drainMs=0 deletes a real server at once', async () => {
   await api.put('web', pool);
   await becomes(service, entry(rs1, 100), entry(rs2, 100));
   const download = await downloadFrom('rs2');
-  await api.call('DELETE', '/v1/pools/web/real-servers/rs2?drainMs=0&waitMs=20000');
+  await api.call('DELETE', '/v1/pools/web/real-servers/rs2?drainMs=0&waitMs=60000');
   await becomes(service, entry(rs1, 100));
   await until(async () => (await holdersOf(rs2, vip)).length === 0, 'rs2 to drop the VIP');
   void download.finish();
@@ -156,7 +156,7 @@ t.test('active calls a drain off', async (t) => {
 
 t.test('a VIP stays while any pool has it', async (t) => {
   await api.put('more', { vip, ports: { '8080/tcp': { policy: 'director' } } });
-  await api.call('DELETE', '/v1/pools/more?waitMs=20000');
+  await api.call('DELETE', '/v1/pools/more?waitMs=60000');
   t.same(await holdersOf(director, vip), [`eth0 ${vip}/32`]);
   t.same(await ipvs(director), [service, entry(rs1, 100), entry(rs2, 100)].sort());
 });

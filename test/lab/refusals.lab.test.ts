@@ -25,7 +25,7 @@ const lines = (address: string, port: string, local: string) => [
 const run = (flags: Flags = {}, before: string[] = []) =>
   director.exec([...before, ...ours(controllerFile, { ...controllerFlags(director), ...flags })], {
     reject: false,
-    timeout: 60_000,
+    timeout: 180_000,
   });
 /** Starts the controller for one test. */
 const startController = async (t: Test, flags?: Flags) => {

@@ -60,8 +60,8 @@ export async function makeSite(t: Test, options: LabOptions = {}): Promise<Site>
   const api = connectApi(7100);
   const started = new Set<Program>();
   const explain = async () => (await Promise.all([...started].map((one) => one.tail()))).join('\n');
-  const until: Site['until'] = (condition, what, timeoutMs = 60_000) =>
-    waitFor(condition, { what, timeoutMs, explain } satisfies WaitOptions);
+  const until: Site['until'] = (condition, what, timeoutMs?: number) =>
+    waitFor(condition, { what, explain, ...(timeoutMs && { timeoutMs }) } satisfies WaitOptions);
   const start = (host: Host, name: string, argv: string[], env?: Record<string, string>): Program => {
     const one = host.spawn(name, argv, env ? { env } : {});
     started.add(one);

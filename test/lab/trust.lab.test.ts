@@ -40,7 +40,7 @@ const invite = (agent: string, more: object = {}) => asRoot('POST', '/v1/invitat
 /** Runs the line that was printed for this host. */
 const joinWith = (host: Host, command: string) => {
   const [, ...words] = command.split(' ');
-  return host.exec([...ours(agentFile, {}), ...words, '--config', joined.config], { reject: false, timeout: 60_000 });
+  return host.exec([...ours(agentFile, {}), ...words, '--config', joined.config], { reject: false, timeout: 180_000 });
 };
 
 const serve = [`-A -t ${vip}:80 -s rr`, ...[rs1, rs2].map((rs) => `-a -t ${vip}:80 -r ${rs.ip}:80 -g -w 100`)].sort();
@@ -135,7 +135,6 @@ t.test('an agent whose token is taken away says so, traffic goes on, and a new i
   await until(
     async () => /silent/.test((await asRoot('GET', '/v1/status?pool=web')).pools.web.realServers.rs1.reason),
     'the silence to be told',
-    30_000,
   );
   t.strictSame(await ipvs(director), serve, 'its last word holds');
   const { command } = await invite('rs1');

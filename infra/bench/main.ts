@@ -95,7 +95,7 @@ async function run(name: string, rounds: number, flags: readonly string[]): Prom
   try {
     const file = join(share, 'result.json');
     const argv = ['node', '--import', 'tsx', join(root, `infra/bench/${name}.ts`), file, String(rounds), ...flags];
-    const code = await runInGuest({ argv, cwd: root, share: [share], memory: '4G' });
+    const code = await runInGuest({ argv, cwd: root, share: [share], memory: '4G', pinned: true });
     if (!existsSync(file)) throw new Error(`${name} ended with ${code} and without a result`);
     const measured = measuredSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
     const load = { start, end: loadavg()[0] };

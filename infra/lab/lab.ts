@@ -80,6 +80,7 @@ async function boot({ flags, folder, port, json }: Boot): Promise<number> {
     argv: [process.execPath, '--import', 'tsx', join(here, 'show.ts'), JSON.stringify(settings)],
     memory: `${1500 + 150 * realServers}M`,
     native,
+    pinned: true,
     share: [folder],
     onOutput: eachLine((line) => {
       told = told.then(() => hear(line)).catch(end);

@@ -90,7 +90,7 @@ done`;
     env: { DSR_LAB: '1', ...tapEnv, ...env },
     share: [results],
     memory: '4G',
-    firewall: files.some((file) => file.endsWith('doctor.lab.test.ts')),
+    firewall: files.some((file) => file.endsWith('firewall.lab.test.ts')),
     signal: ending.signal,
   });
   await guest.catch((error: Error) => console.log(`  the guest of ${files.join(', ')}: ${error.message}`));

@@ -1,6 +1,7 @@
 // The controller's REST API, as a client of it sees it.
 import { request } from 'node:http';
 import type { z } from 'zod';
+import type { PoolCapacity } from '../../src/core/capacity/pool.ts';
 import type { Event, poolSchema, Report } from '../../src/schema.ts';
 
 /** A pool as a user writes it. */
@@ -27,6 +28,7 @@ export interface Status {
     {
       well: boolean;
       missing: string[];
+      capacity: PoolCapacity;
       vip: { actual: boolean; reason: string };
       realServers: Record<string, Standing>;
     }

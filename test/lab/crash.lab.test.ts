@@ -14,9 +14,9 @@ import { holdersOf, ipvs } from './kernel.ts';
 import { startLoad } from './load.ts';
 import { makeSite } from './site.ts';
 
-const rounds = process.env.LONG ? 40 : 5;
+const rounds = process.env.LONG ? 40 : 3;
 /** Of tests that start programs each time. */
-const starts = process.env.LONG ? 12 : 3;
+const starts = process.env.LONG ? 12 : 2;
 const site = await makeSite(t);
 const { api, client, director, rs1, rs2, until } = site;
 const web: PoolText = {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import type { Host, Program } from '../../infra/lab/host.ts';
 import { vip } from '../../infra/lab/hosts.ts';
@@ -44,6 +45,34 @@ t.test('a server whose card is busy with something else gets less, and says why'
     (await api.events()).filter(({ type }) => type === 'drift'),
     [],
   );
+});
+
+t.test('how full the pool is, and whose card is full first, is what the kernel counts', async (t) => {
+  const sent = async () => {
+    const of = await site.counters();
+    return { at: performance.now(), bytes: (of.rs1?.tx ?? 0) + (of.rs2?.tx ?? 0) };
+  };
+  const capacity = async () => (await api.status('web')).pools.web!.capacity;
+  await until(async () => (await capacity()).first?.realServer === 'rs2', 'the busy card to be full first');
+  // Both look at different seconds of a stream that is not quite steady.
+  const ratio = await until(async () => {
+    const before = await sent();
+    const said: number[] = [];
+    for (let look = 0; look < 5; look++) {
+      said.push((await capacity()).carriedMbit);
+      await sleep(1000);
+    }
+    const after = await sent();
+    const mbit = ((after.bytes - before.bytes) * 8) / 1000 / (after.at - before.at);
+    const mean = said.reduce((a, b) => a + b) / said.length / mbit;
+    return mbit > 8 && mean > 0.9 && mean < 1.1 ? mean : undefined;
+  }, 'what is carried to be what the kernel counts, within a tenth');
+  t.comment(`said to be ${ratio.toFixed(2)} of what the kernel counts`);
+  const { capacityMbit, fullPercent, carriedMbit, withoutLargest, cards } = await capacity();
+  t.equal(capacityMbit, 2 * mbit);
+  t.strictSame(cards, { rs1: mbit, rs2: mbit });
+  t.ok(Math.abs((fullPercent ?? 0) - (carriedMbit / (2 * mbit)) * 100) < 0.1, `${fullPercent} % of ${carriedMbit}`);
+  t.equal(withoutLargest?.capacityMbit, mbit);
 });
 
 t.test('a controller that is killed leaves the weights, and the next one goes on from them', async (t) => {

@@ -21,7 +21,7 @@ type Side = (typeof stock)[number] | 'headroom';
 const sides: readonly Side[] = quick ? ['rr', 'wlc', 'sed', 'headroom'] : [...stock, 'headroom'];
 const wanted = quick ? ['a', 'c'] : ['a', 'c', 'd', 'e', 'b'];
 const loads = quick ? [0.75] : [0.5, 0.75, 0.95];
-const cardMbit = 20;
+const cardMbit = 30;
 const medianBytes = 16_000;
 const warmUpSeconds = 10;
 /** After each change of the load, before it is measured. */

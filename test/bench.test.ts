@@ -257,9 +257,10 @@ t.test('goals of evenness: chance is what schedulers that choose alike differ by
     ).map(({ met }) => met);
   t.strictSame(of({ headroom: 4 }, {}), [true, true, true]);
   t.strictSame(of({ headroom: 7 }, {}), [false, false, true], 'no twins differ, so that this is no chance');
-  t.strictSame(of({ headroom: 7, rr: 7.5 }, {}), [true, false, true]);
+  t.strictSame(of({ headroom: 7, rr: 7.5 }, {}), [false, false, true], 'once the machine may have been held up');
+  t.strictSame(of({ headroom: 7, rr: 7.5, lc: 7.5 }, {}), [true, false, true]);
   t.strictSame(of({ headroom: 4 }, { headroom: 39 }), [true, true, false]);
-  t.strictSame(of({ headroom: 4 }, { headroom: 39, lc: 38.5 }), [true, true, true]);
+  t.strictSame(of({ headroom: 4 }, { headroom: 39, lc: 38.5, nq: 38.5 }), [true, true, true]);
 });
 
 t.test('goals of evenness: what was not measured is told, and proves nothing', async (t) => {

@@ -80,8 +80,13 @@ fetch_uml() {
 
 # Boots it and powers it off: it may be of another machine, whose seccomp is another.
 boots() {
-  [ -x "$1/usr/bin/linux.uml" ] && timeout 60 "$1/usr/bin/linux.uml" mem=64M seccomp=on rootfstype=hostfs root=/dev/root \
-    rootflags=/ ro quiet con=null "uml_dir=$PWD/$1" init=/bin/busybox -- poweroff -f >/dev/null 2>&1
+  [ -x "$1/usr/bin/linux.uml" ] || return 1
+  local scratch ended=0 # its sockets need a short path
+  scratch=$(mktemp -d)
+  timeout 60 "$1/usr/bin/linux.uml" mem=64M seccomp=on rootfstype=hostfs root=/dev/root rootflags=/ ro quiet con=null \
+    "uml_dir=$scratch" init=/bin/busybox -- poweroff -f >/dev/null 2>&1 </dev/null || ended=$?
+  rm -rf "$scratch"
+  return $ended
 }
 
 # From 6.16 on it enters its kernel by seccomp and not by ptrace, which takes a half to a fifth of the time. With the C

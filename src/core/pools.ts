@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { isBalanced, type Pool, type Pools, type RealServer } from '../schema.ts';
+import { isBalanced, isRedirected, type Pool, type Pools, type RealServer } from '../schema.ts';
 import { withPort } from './address.ts';
 import type { Drain, State } from './state.ts';
 import { poolsOf } from './state.ts';
@@ -147,9 +147,10 @@ function drainsAfter(
 
 export const drainKey = (pool: string, vip: string, address: string): string => `${pool} ${vip} ${address}`;
 
+/** At which real servers answer for the VIP. */
 export function balancedPorts(pool: Pool): string[] {
   return Object.entries(pool.ports)
-    .filter(([, port]) => isBalanced(port))
+    .filter(([, port]) => isBalanced(port) && !isRedirected(port))
     .map(([key]) => key);
 }
 

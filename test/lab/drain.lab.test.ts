@@ -6,7 +6,7 @@ import { ipvs } from './kernel.ts';
 import { startManyConnections } from './load.ts';
 import { makeSite } from './site.ts';
 
-const rounds = process.env.LONG ? 60 : 1;
+const rounds = process.env.LONG ? 60 : 2;
 const site = await makeSite(t);
 const { api, client, director, rs1, rs2, until } = site;
 if (rounds > 10) t.setTimeout(3_600_000);

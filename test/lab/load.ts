@@ -31,7 +31,7 @@ const script = join(import.meta.dirname, 'load.lua');
 
 /** Loads port 80 of a VIP, whose real servers have /images/1.jpg and the long image. */
 export async function startLoad(client: Host, vip: string): Promise<Load> {
-  const wrk = ['wrk', '-t1', '-c3', '-d1h', '--timeout', '60s', '-s', script, `http://${vip}/images/1.jpg`];
+  const wrk = ['wrk', '-t1', '-c3', '-d1h', '--timeout', '20s', '-s', script, `http://${vip}/images/1.jpg`];
   const downloads = await Promise.all([1, 2].map(() => beginDownload(client, vip)));
   const started = [
     client.spawn('load-keep-alive', wrk, { env: { PAUSE: '100', CONNECTION: 'keep-alive' } }),
@@ -63,7 +63,7 @@ export async function startLoad(client: Host, vip: string): Promise<Load> {
 
 /** 100 connections that stay, as fast as they can; the servers close each after some requests, as they all do. */
 export function startManyConnections(client: Host, vip: string): { stop: () => Promise<Tally> } {
-  const wrk = ['wrk', '-t1', '-c100', '-d1h', '--timeout', '60s', '-s', script, `http://${vip}/images/1.jpg`];
+  const wrk = ['wrk', '-t1', '-c100', '-d1h', '--timeout', '20s', '-s', script, `http://${vip}/images/1.jpg`];
   const started = client.spawn('load-many', wrk, { env: { PAUSE: '20', CONNECTION: 'keep-alive' } });
   return { stop: () => tally(started) };
 }

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { runInGuest } from '../lab/uml.ts';
-import { type Count, countOf, failuresOf, sum } from './tap.ts';
+import { type Count, countOf, failureLines, failuresOf, sum } from './tap.ts';
 
 export interface Settings {
   root: string;
@@ -32,7 +32,7 @@ export const checks = ({ root }: Settings) =>
     run: async (): Promise<Count> => {
       const { exitCode, all } = await execa('npx', ['--no-install', ...argv], { cwd: root, all: true, reject: false });
       console.log(exitCode === 0 ? `  ok ${group}` : `  FAILED ${group}\n${all}`);
-      return exitCode === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+      return exitCode === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1, failures: [group] };
     },
   }));
 
@@ -117,6 +117,8 @@ function tell(settings: Settings, file: string, code: number, ms: number): Count
   if (count.failed === 0) console.log(`  ok ${file} ${seconds}`);
   else {
     const failures = failuresOf(text);
+    const lines = failureLines(failures);
+    count.failures = (lines.length > 0 ? lines : [`exit code ${code}`]).map((line) => `${file}: ${line}`);
     const lost = failures.length === 0 ? text.split('\n').slice(-20) : failures;
     const said = textOf(`${output}.err`).split('\n').slice(-40);
     console.log(

@@ -64,10 +64,11 @@ const worker = async () => {
 };
 await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, worker));
 
+const total = sum([...groups.values()].flat());
+for (const failure of total.failures ?? []) console.log(`  FAILED ${failure}`);
 for (const [group, counts] of groups) {
   const { passed, failed } = sum(counts);
   console.log(`${failed === 0 ? 'ok    ' : 'FAILED'} ${group}: ${passed} passed, ${failed} failed`);
 }
-const total = sum([...groups.values()].flat());
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;

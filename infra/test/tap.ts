@@ -1,11 +1,14 @@
 export interface Count {
   passed: number;
   failed: number;
+  /** A line for each failure, to be told once more at the end. */
+  failures?: string[];
 }
 
 export const sum = (counts: readonly Count[]): Count => ({
   passed: counts.reduce((all, { passed }) => all + passed, 0),
   failed: counts.reduce((all, { failed }) => all + failed, 0),
+  failures: counts.flatMap(({ failures = [] }) => failures),
 });
 
 /**
@@ -27,3 +30,7 @@ export function failuresOf(text: string): string[] {
     return inside;
   });
 }
+
+/** What failed, without the rest: one line each, of at most 200 characters. */
+export const failureLines = (failures: readonly string[]): string[] =>
+  failures.flatMap((line) => /^\s*not ok \d+ - (.{1,200})/.exec(line)?.[1] ?? []);

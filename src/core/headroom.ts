@@ -94,20 +94,22 @@ export function nextHeadroom(
   const swing = nextSwing(before?.swing ?? noSwing, deviations);
   const gain = before ? nextGain(before.gain, swing, seconds) : firstGain;
   const trims = new Map<string, number>();
-  // At a start the agents have yet to say how fast their cards are: until then the kernel's own shares stay.
+  // At a start the agents have yet to say how fast their cards are: until then the kernel's own shares stay, which a
+  // quick answer may have taken beyond what trims alone may do.
   const isNew = !before || (now - since < oldMs && before.speeds.size < before.weights.size);
   const old = isNew ? found(members, bases) : before.trims;
   for (const [name, { card }] of members) {
     const trim = old.get(name) ?? 0;
     const deviation = deviations.get(name);
     if (deviation === undefined || !card) {
-      trims.set(name, trim * Math.exp(-seconds / fadeSeconds));
+      trims.set(name, isNew ? trim : trim * Math.exp(-seconds / fadeSeconds));
       continue;
     }
     const change = (-gain * integral * seconds * outside(deviation)) / delayOf(card);
     trims.set(name, change > 0 && (loads.get(name) ?? 0) > highLoad ? trim : trim + change);
   }
   center(trims);
+  if (!isNew) bound(trims);
   const shares = new Map<string, number>();
   for (const [name, { card }] of members) {
     const answer = card ? (gain * proportional * outside(deviations.get(name) ?? 0)) / delayOf(card) : 0;
@@ -194,7 +196,6 @@ function found(members: ReadonlyMap<string, HeadroomMember>, bases: ReadonlyMap<
   const trims = new Map<string, number>();
   for (const [name, { kernelWeight }] of members)
     if (kernelWeight > 0) trims.set(name, Math.log(kernelWeight / (bases.get(name) ?? 1)));
-  center(trims);
   return trims;
 }
 
@@ -204,10 +205,14 @@ function nextGain(gain: number, swing: Swing, seconds: number): number {
   return Math.min(1, gain + 0.01 * seconds);
 }
 
-/** Only the ratio of weights matters: about as much is given as is taken. */
+/** Only the ratio of weights matters: as much is given as is taken. */
 function center(trims: Map<string, number>): void {
   let sum = 0;
   for (const trim of trims.values()) sum += trim;
   const mean = sum / Math.max(1, trims.size);
-  for (const [name, trim] of trims) trims.set(name, Math.min(mostTrim, Math.max(leastTrim, trim - mean)));
+  for (const [name, trim] of trims) trims.set(name, trim - mean);
+}
+
+function bound(trims: Map<string, number>): void {
+  for (const [name, trim] of trims) trims.set(name, Math.min(mostTrim, Math.max(leastTrim, trim)));
 }

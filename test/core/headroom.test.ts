@@ -103,6 +103,8 @@ t.test('a controller that starts anew goes on with the shares that the kernel ha
   t.strictSame(weights(looks(1, () => kernel)), { a: 250, b: 1000 });
   const heard = looks(4, (second) => (second < 2 ? kernel : { a: member(card(50), { kernelWeight: 250 }), b: member(card(50), { kernelWeight: 1000 }) })); // biome-ignore format: short
   t.strictSame(weights(heard), { a: 250, b: 1000 }, 'also when the agents speak at last');
+  const far = { a: member(undefined, { kernelWeight: 40 }), b: member(undefined, { kernelWeight: 1000 }) };
+  t.strictSame(weights(looks(3, () => far)), { a: 40, b: 1000 }, 'also where a quick answer had taken them far apart');
 });
 
 t.test('looks that are too near to each other are one, unless a member has come', async (t) => {

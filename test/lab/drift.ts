@@ -78,7 +78,11 @@ export interface AddressChange {
 
 /** Follows a host's addresses with `ip monitor`. */
 export async function followAddresses(host: Host): Promise<() => Promise<AddressChange[]>> {
-  const monitor = host.spawn('address-monitor', ['ip', '-o', '-ts', 'monitor', 'address']);
+  const monitor = host.spawn('address-monitor', [
+    // It says when it read a change: at once, before whoever made it goes on.
+    ...['chrt', '--fifo', '1'],
+    ...['ip', '-o', '-ts', 'monitor', 'address'],
+  ]);
   const read = async () =>
     (await readFile(monitor.log, 'utf8')).split('\n').flatMap((line) => {
       const match = /^\[([^\]]+)\] (Deleted )?\d+: (\S+) +inet6? (\S+)/.exec(line);

@@ -12,6 +12,7 @@ import { connectController } from './controller-client.ts';
 import { openCredentials } from './credentials.ts';
 import { examineAlone } from './doctor.ts';
 import { createEdge } from './edge.ts';
+import { createTaker } from './handoff/taker.ts';
 import { type HostOptions, teardownHost } from './host.ts';
 import { controllerAddresses, machineId, nameServers, refuseOnDirector } from './identity.ts';
 import { join } from './join.ts';
@@ -55,7 +56,7 @@ async function main(): Promise<void> {
     isSecure: settings.controller.startsWith('https:'),
     failed: (error) => log.error({ reason: error.message }, 'without a token the controller lets nobody in'),
   });
-  const controller = connectController(settings.controller, settings.name, credentials);
+  const controller = connectController(settings.controller, settings.name, credentials, id);
   const host: HostOptions = {
     kernel,
     memory,
@@ -106,8 +107,18 @@ async function main(): Promise<void> {
     // A name that cannot be looked up now stands for what it stood for.
     if (found.length > 0) controllerIs = found;
   };
+  const { frontPort, ...answering } = settings.handoff;
+  const frontHost = new URL(settings.controller).hostname.replace(/^\[|\]$/g, '');
+  const taker = createTaker({
+    name: settings.name,
+    front: { host: frontHost, port: frontPort },
+    root: answering.root,
+    server: answering.server,
+    log,
+  });
   const agent = startAgent({
     host,
+    taker,
     edge,
     controller,
     isRenewalDue: credentials.isDue,
@@ -125,6 +136,8 @@ async function main(): Promise<void> {
     }
     log.info({ signal }, 'stopping; this host stays as it is');
     stopping('stops; this host stays as it is');
+    // What was handed over is answered by this very process.
+    await taker.stop(settings.shutdownDrainMs);
     await agent.stop();
     kernel.close();
   });

@@ -17,7 +17,7 @@ export interface ControllerClient {
   /** Answers what the director still has for this host. */
   report(report: Report): Promise<ReportAnswer>;
   /** Takes a new token in place of the present one. */
-  renew(machineId: string): Promise<void>;
+  renew(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -25,7 +25,12 @@ const tokenSchema = z.object({ token: z.string(), expiresInSeconds: z.number().n
 const pollMs = 25_000;
 const answerMs = 5_000;
 
-export function connectController(base: string, name: string, credentials: Credentials): ControllerClient {
+export function connectController(
+  base: string,
+  name: string,
+  credentials: Credentials,
+  machineId: string,
+): ControllerClient {
   const connect = (ca: string | undefined) =>
     new Pool(new URL(base).origin, {
       connect: { timeout: answerMs, ...(ca !== undefined && { ca }) },
@@ -64,6 +69,7 @@ export function connectController(base: string, name: string, credentials: Crede
     desired: async (revision, signal) => {
       const target = url('desired');
       target.searchParams.set('waitMs', String(pollMs));
+      target.searchParams.set('machineId', machineId);
       if (revision !== undefined) target.searchParams.set('revision', String(revision));
       const answer = agentDesiredSchema.safeParse(await call('asking the controller', target, { signal }));
       if (!answer.success)
@@ -83,7 +89,7 @@ export function connectController(base: string, name: string, credentials: Crede
       });
       return reportAnswerSchema.parse(answer);
     },
-    renew: async (machineId) => {
+    renew: async () => {
       const made = await call('asking for a new token', url('token'), {
         method: 'POST',
         headers: { 'content-type': 'application/json' },

@@ -7,6 +7,7 @@ import type { Report } from '../src/schema.ts';
 import type { ControllerClient } from './controller-client.ts';
 import { createDoctor } from './doctor.ts';
 import type { Edge } from './edge.ts';
+import type { Taker } from './handoff/taker.ts';
 import { type HostOptions, type HostPass, reconcileHost } from './host.ts';
 import { createMeter } from './meter.ts';
 
@@ -21,6 +22,8 @@ const quietReports = 3;
 
 export interface AgentOptions {
   host: HostOptions;
+  /** Takes connections from the front; undefined: none. */
+  taker?: Pick<Taker, 'follow'>;
   /** Absent: this host has no web server that is looked after. */
   edge?: Pick<Edge, 'reconcile'>;
   controller: ControllerClient;
@@ -53,6 +56,7 @@ export interface Agent {
 
 export function startAgent({
   host,
+  taker,
   edge,
   controller,
   isRenewalDue,
@@ -83,7 +87,8 @@ export function startAgent({
   };
   const loop = startLoop(
     async () => {
-      const pass = await reconcileHost(host);
+      const looked = await reconcileHost(host);
+      const pass = { ...looked, problems: [...looked.problems, ...(taker?.follow(memory.get().desired) ?? [])] };
       if (pass.steps.length > 0) log.info({ steps: pass.steps.map(commandOf) }, 'applied');
       // The desired state that it goes by may be newer than the pass's: then the next pass is.
       const found = await edge?.reconcile(memory.get().desired);
@@ -171,7 +176,7 @@ export function startAgent({
   const renew = async () => {
     while (!ending.signal.aborted) {
       if (isRenewalDue?.())
-        await controller.renew(machineId).then(
+        await controller.renew().then(
           () => log.info({}, 'a new token was taken'),
           (error: Error) => log.warn({ reason: error.message }, 'no new token yet'),
         );

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { isNetwork, isPlainBeyondLoopback } from '../src/core/address.ts';
 import { nameSchema } from '../src/schema.ts';
 import { commonSettings, interfaceName, speedMbit } from '../src/settings.ts';
+import { splitOrigin } from '../src/url-schema.ts';
 
 /** What needs no quotes in a web server's configuration. */
 const path = (what: string) =>
@@ -78,6 +79,29 @@ const settingsSchema = z
       .max(3_600_000)
       .default(30_000)
       .describe('how long a shutdown of this host waits for connections to end, milliseconds (default: 30000)'),
+    handoff: z
+      .strictObject({
+        root: z
+          .string()
+          .startsWith('/', { error: 'an absolute path' })
+          .optional()
+          .describe('folder of the files that this host sends on connections that the front hands over'),
+        server: z
+          .string()
+          .refine((text) => splitOrigin(text) !== undefined, {
+            error: 'an address with a port, such as 127.0.0.1:8080',
+          })
+          .optional()
+          .describe('or the web server of this host that answers them, such as 127.0.0.1:8080'),
+        frontPort: z
+          .number({ error: 'a port' })
+          .int()
+          .min(1)
+          .max(65535)
+          .default(7101)
+          .describe("port at the controller's host where the front listens for agents (default: 7101)"),
+      })
+      .prefault({}),
     ...commonSettings,
   })
   .superRefine(({ controller, insecure }, context) => {

@@ -33,6 +33,7 @@ import { parseSettings, version } from './settings.ts';
 import { createAgentRegistry } from './store/agents.ts';
 import { createEvents } from './store/events.ts';
 import { openAgents, openEvents, openPeaks, openState } from './store/state.ts';
+import { openLinkKeys } from './trust/link-keys.ts';
 import type { ServerIdentity } from './trust/server-identity.ts';
 import { openTrust } from './trust/trust.ts';
 import { startWebhooks } from './webhooks.ts';
@@ -144,6 +145,7 @@ async function main(): Promise<void> {
         ownAddresses: () => ownAddresses(kernel, settings.interface),
         log,
       });
+  const linkKeys = await openLinkKeys(settings.stateDir);
   const peaks = openPeaks(settings.stateDir, (words) => log.warn({}, words));
   const events = createEvents(openEvents(settings.stateDir), ({ message, type, time: _, ...about }) =>
     log.info({ event: type, ...about }, message),
@@ -194,6 +196,7 @@ async function main(): Promise<void> {
       examine: (patient) => examine({ kernel, interface: settings.interface, connect: connectLocally }, patient),
       trust: secret?.trust,
       reach: secret?.reach,
+      linkKeys,
       version: version(),
       interface: settings.interface,
       manageVip: settings.manageVip,

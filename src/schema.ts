@@ -172,6 +172,9 @@ export function isBalanced(port: Port): port is BalancedPort {
   return port.policy !== 'director';
 }
 
+/** Whether clients are sent to real servers by their own names: these need no VIP, and may be in other networks. */
+export const isRedirected = (port: Port): boolean => port.policy === 'url' && port.engine === 'redirect';
+
 /** Whether every connection of this port goes to a real server, by IPVS. */
 export function isForwarded(port: Port): port is BalancedPort {
   return port.policy === 'real-servers' || (port.policy === 'url' && port.engine === 'edge');
@@ -327,6 +330,14 @@ export const agentDesiredSchema = z.object({
   ),
   /** Addresses that probes come from: each host must be able to answer them directly. */
   probers: z.array(anAddress).default([]),
+  /** Ports of its VIPs whose connections the front hands over. */
+  handoff: z
+    .object({
+      /** The secret that it and the front know each other by. */
+      key: z.string(),
+      ports: z.array(z.object({ vip: anAddress, port: z.number().int(), policy: z.object(urlFields) })),
+    })
+    .optional(),
 });
 export type AgentDesired = z.infer<typeof agentDesiredSchema>;
 

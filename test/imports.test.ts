@@ -34,7 +34,13 @@ const table: Record<string, Part> = {
   },
   // Pure: no module that does I/O.
   'src/core': {
-    parts: ['src/core/address.ts', 'src/check-schema.ts', 'src/url-schema.ts', 'src/schema.ts'],
+    parts: [
+      'src/core/address.ts',
+      'src/check-schema.ts',
+      'src/url-schema.ts',
+      'src/schema.ts',
+      'src/handoff-schema.ts',
+    ],
     packages: ['node:util'],
   },
   'src/errors.ts': { parts: [], packages: [] },
@@ -43,13 +49,21 @@ const table: Record<string, Part> = {
   'src/kernel': { parts: [...core, 'src/errors.ts'], packages: ['node:', 'koffi', 'netlink'] },
   // Makes the checks: in the controller's process and in one of its own, whose composition root is src/check/prober-process.ts.
   'src/check': { parts: [...base, 'src/check-schema.ts', 'src/kernel'], packages: ['node:', 're2js', 'dns-packet'] },
+  // What the front and the agents tell each other, and how connections go from one to the other.
+  'src/handoff-schema.ts': { parts: ['src/core/address.ts', 'src/url-schema.ts'], packages: ['zod'] },
+  'src/handoff': { parts: [...base, 'src/handoff-schema.ts', 'src/kernel'], packages: ['node:'] },
+  'src/front': {
+    parts: [...base, 'src/handoff-schema.ts', 'src/handoff', 'src/store/whole-file.ts'],
+    packages: ['node:', 'undici'],
+  },
+  'src/front-settings.ts': { parts: ['src/settings.ts', 'src/url-schema.ts'], packages: ['zod'] },
   'src/store': { parts: base, packages: ['node:', 'zod'] },
   // Of the kernel it knows the contract, not the means.
   'src/director': { parts: [...base, 'src/store', 'src/kernel/kernel.ts'], packages: ['node:'] },
   // Who may speak to the controller, and as whom it shows itself.
   'src/trust': { parts: [...base, 'src/store'], packages: ['node:', 'zod', '@peculiar/x509', 'reflect-metadata'] },
   'src/api': {
-    parts: [...base, 'src/store', 'src/trust', 'src/director'],
+    parts: [...base, 'src/handoff-schema.ts', 'src/store', 'src/trust', 'src/director'],
     packages: [
       'node:',
       'zod',
@@ -89,6 +103,21 @@ const table: Record<string, Part> = {
     ],
     packages: ['node:', 'pino', 'zod'],
   },
+  'src/front.ts': {
+    parts: [
+      ...base,
+      'src/handoff-schema.ts',
+      'src/kernel',
+      'src/handoff',
+      'src/front',
+      'src/log.ts',
+      'src/service.ts',
+      'src/program.ts',
+      'src/settings.ts',
+      'src/front-settings.ts',
+    ],
+    packages: ['node:'],
+  },
   // dsrctl: it knows the controller by its REST API alone.
   'src/cli/view': { parts: core, packages: ['node:util', 'zod'] },
   'src/cli': {
@@ -98,7 +127,9 @@ const table: Record<string, Part> = {
   agents: {
     parts: [
       ...base,
+      'src/handoff-schema.ts',
       'src/kernel',
+      'src/handoff',
       'src/store',
       'src/trust/pin.ts',
       'src/doctor-report.ts',
@@ -107,7 +138,7 @@ const table: Record<string, Part> = {
       'src/program.ts',
       'src/settings.ts',
     ],
-    packages: ['node:', 'zod', 'undici', 'commander'],
+    packages: ['node:', 'zod', 'undici', 'commander', '@fastify/send'],
   },
 };
 

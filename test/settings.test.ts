@@ -7,6 +7,7 @@ import type { z } from 'zod';
 import { agentSpec } from '../agents/settings.ts';
 import { controllerSpec, parseListen } from '../src/controller-settings.ts';
 import { CodedError } from '../src/errors.ts';
+import { frontSpec } from '../src/front-settings.ts';
 import { type Parsed, type ProgramSpec, parseSettings } from '../src/settings.ts';
 import { programs, run } from './api/run.ts';
 import { folder } from './api/site.ts';
@@ -45,7 +46,7 @@ const envOf = (key: string) => `DSR_${flagOf(key).slice(2).replaceAll('-', '_').
 const fieldsOf = ({ settings: { shape } }: { settings: z.ZodObject }): [string, z.ZodType][] =>
   Object.entries(shape as Record<string, z.ZodType>).flatMap(([key, field]): [string, z.ZodType][] => {
     if (key === 'programs' || key === 'webhooks') return [];
-    if (key !== 'probe' && key !== 'edge') return [[key, field]];
+    if (key !== 'probe' && key !== 'edge' && key !== 'handoff') return [[key, field]];
     const { shape: inner } = (field as z.ZodPrefault<z.ZodObject>).unwrap();
     return Object.entries(inner as Record<string, z.ZodType>).map(([name, of]) => [`${key}.${name}`, of]);
   });
@@ -115,11 +116,16 @@ t.test('every setting is taken as a flag, from the environment and from the file
     'edge.reload': ['/usr/sbin/nginx', '-s', 'reload'],
     'probe.link': 'macvlan',
     'probe.address': ['192.0.2.9', '2001:db8::9'],
+    'handoff.root': '/srv/images',
+    'handoff.server': '127.0.0.1:8080',
+    'handoff.frontPort': 7200,
+    link: '192.0.2.10:7200',
   };
   const textOf = (value: unknown) => (Array.isArray(value) ? value.join(', ') : String(value));
   for (const [spec, must] of [
     [controllerSpec, { interface: 'eth0' }],
     [agentSpec, { controller: 'https://director' }],
+    [frontSpec, { insecure: true }],
   ] as const)
     for (const [key] of fieldsOf(spec)) {
       t.ok(key in examples, `an example of ${key}`);

@@ -37,6 +37,10 @@ export const benchmarks: Record<string, Benchmark> = {
     takes: '15 minutes',
     packages: ['keepalived', 'ldirectord'],
   },
+  url: {
+    what: 'images by the rules of a URL policy: every engine, HAProxy with the same rules, and a policy by port',
+    takes: '25 minutes',
+  },
   checks: {
     what: 'how long a read of the status takes beside a thousand checks a second',
     takes: '5 minutes',

@@ -131,7 +131,7 @@ ${binds.map((bind) => `  bind ${bind}`).join('\n')}
   return startProgram('api-bridge', ['haproxy', '-db', '-f', config], join(dir, 'api-bridge.log'));
 }
 
-async function startOurs(host: Host, name: string, file: string, settings: object): Promise<Program> {
+export async function startOurs(host: Host, name: string, file: string, settings: object): Promise<Program> {
   const config = join(host.dir, `${name}.json`);
   await writeFile(config, `${JSON.stringify(settings, null, 2)}\n`);
   return host.spawn(name, [process.execPath, join(repository, file), '--config', config]);

@@ -19,6 +19,11 @@ const programs = {
     section: 8,
     summary: 'keeps a real server fit for Direct Server Return',
   },
+  'dsr-front': {
+    path: 'dist/src/front.js',
+    section: 8,
+    summary: 'reads the requests of ports whose URLs decide who answers',
+  },
   dsrctl: { path: 'dist/src/cli/dsrctl.js', section: 1, summary: 'command line of dsr-controller' },
 } as const;
 type ProgramName = keyof typeof programs;
@@ -64,7 +69,7 @@ export async function buildDeb({ root, into, architecture, version, time }: DebO
     await write(`${home}/${path}`, text.replace(/^#!.*\n/, '#!/usr/bin/node\n'));
     await symlink(`../lib/dsr-controller/${path}`, at(`usr/bin/${name}`));
   }
-  for (const unit of ['dsr-controller.service', 'dsr-agent.service'])
+  for (const unit of ['dsr-controller.service', 'dsr-agent.service', 'dsr-front.service'])
     await copy(`infra/systemd/${unit}`, `usr/lib/systemd/system/${unit}`);
   for (const [shell, path] of Object.entries(completions))
     await write(path, await says(root, 'dsrctl', ['completion', shell]));
@@ -72,7 +77,7 @@ export async function buildDeb({ root, into, architecture, version, time }: DebO
     const { section } = programs[name];
     await write(`usr/share/man/man${section}/${name}.${section}.gz`, zip(await manualOf(root, name, version, time)));
   }
-  for (const role of ['controller', 'agent'])
+  for (const role of ['controller', 'agent', 'front'])
     await copy(`infra/package/examples/${role}.json`, `${docs}/examples/${role}.json`);
   await write(`${docs}/README.md.gz`, zip(await readFile(join(root, 'README.md'))));
   await write(`${docs}/changelog.gz`, zip(changelog(version, time)));

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { agentDesired } from '../core/agents.ts';
+import { handedPorts } from '../core/handoff/front-desired.ts';
 import { poolsOf } from '../core/state.ts';
 import { RequestError } from '../errors.ts';
 import { until } from '../loop.ts';
@@ -12,6 +13,8 @@ const pollQuery = z.strictObject({
   /** The revision that the agent has; the answer waits for another one. */
   revision: z.coerce.number({ error: 'a revision is a whole number' }).int().min(0).optional(),
   waitMs: z.coerce.number({ error: 'milliseconds, a whole number' }).int().min(0).max(60_000).default(30_000),
+  /** Of the host that asks, which has a secret of its own with the front. */
+  machineId: z.string().min(1).max(128).optional(),
 });
 
 /** /v1/agents: what agents fetch and report, and what is known of them. */
@@ -35,11 +38,18 @@ export function agentRoutes(api: Api, context: ApiContext): void {
         response: { 200: agentDesiredSchema },
       },
     },
-    async ({ params, query, signal }) => {
+    async ({ params, query, signal, caller }) => {
+      if (query.machineId !== undefined) refuseOtherMachine(caller, query.machineId);
       const changed = () => (context.state.get().revision === query.revision ? undefined : true);
       await until(context.stateChanged, changed, query.waitMs, signal, context.closing);
       const state = context.state.get();
-      return agentDesired(params.name, state, poolsOf(state));
+      const pools = poolsOf(state);
+      const ports = query.machineId === undefined ? [] : handedPorts(params.name, pools);
+      return {
+        ...agentDesired(params.name, state, pools),
+        ...(query.machineId !== undefined &&
+          ports.length > 0 && { handoff: { key: context.linkKeys(params.name, query.machineId), ports } }),
+      };
     },
   );
 

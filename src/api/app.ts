@@ -13,6 +13,7 @@ import { dashboardRoutes } from './dashboard.ts';
 import { doctorRoutes } from './doctor.ts';
 import { eventRoutes } from './events.ts';
 import { explainRoutes } from './explain.ts';
+import { frontRoutes } from './front.ts';
 import { guard } from './guard.ts';
 import { keyRoutes } from './keys.ts';
 import { metricRoutes } from './metrics.ts';
@@ -111,6 +112,7 @@ export async function buildApi(
       cacheRoutes,
       metricRoutes,
       keyRoutes,
+      frontRoutes,
     ])
       routes(api, whole);
   });

@@ -17,6 +17,7 @@ import type { Signal } from '../loop.ts';
 import type { AgentRegistry } from '../store/agents.ts';
 import type { Document } from '../store/document.ts';
 import type { Events } from '../store/events.ts';
+import type { LinkKeys } from '../trust/link-keys.ts';
 import type { Reach, Trust } from '../trust/trust.ts';
 
 /** What the routes work with. They store and read; only the director's loop touches the kernel. */
@@ -37,6 +38,8 @@ export interface ApiContext {
   trust: Trust | undefined;
   /** What agents need to know of this host to join; undefined where it speaks plain HTTP. */
   reach: Reach | undefined;
+  /** Secrets of the links between agents and the front. */
+  linkKeys: LinkKeys;
   /** Of this package. */
   version: string;
   interface: string;

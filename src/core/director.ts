@@ -48,7 +48,13 @@ export function desiredDirector(facts: DirectorFacts, standings: Standings): Des
     const members = membersOf(name, pool, facts, drains.get(name) ?? []);
     for (const [key, port] of Object.entries(pool.ports)) {
       const id = serviceId(pool.vip, key);
-      if (!isForwarded(port)) desired.localPorts.set(serviceKey(id), id);
+      if (port.policy === 'url' && port.engine === 'handoff')
+        desired.services.set(serviceKey(id), {
+          id,
+          config: serviceConfig(pool.vip, port),
+          destinations: handedDestinations(members, id, key),
+        });
+      else if (!isForwarded(port)) desired.localPorts.set(serviceKey(id), id);
       else
         desired.services.set(serviceKey(id), {
           id,
@@ -113,6 +119,17 @@ function destinationsOf(
     list.push({ address: vip, method: 'gatewaying', port, weight, upperThreshold: 0, lowerThreshold: 0 });
   }
   return list;
+}
+
+/**
+ * Every new connection comes to the front on this host; what it hands over are entries of destinations with weight 0. Without
+ * the service a client that uses its port again would be sent to the real server that had the last connection.
+ */
+function handedDestinations(members: readonly Member[], { vip, port }: ServiceId, key: string): Destination[] {
+  const list = members
+    .filter(({ ports }) => !ports || ports.includes(key))
+    .map(({ destination }) => ({ ...destination, port, weight: 0 }));
+  return [{ address: vip, method: 'gatewaying', port, weight: 1, upperThreshold: 0, lowerThreshold: 0 }, ...list];
 }
 
 function groupDrains(drains: readonly Drain[]): Map<string, Drain[]> {

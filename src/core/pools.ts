@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { isBalanced, type Pool, type Pools, type RealServer } from '../schema.ts';
+import { isBalanced, isRedirected, type Pool, type Pools, type RealServer } from '../schema.ts';
 import { withPort } from './address.ts';
 import type { Drain, State } from './state.ts';
 import { poolsOf } from './state.ts';
@@ -19,13 +19,7 @@ export function conflictsIn(pools: Pools): Conflict[] {
   const addresses = new Map<string, { address: string; pool: string }>();
   const vips = new Map(Object.entries(pools).map(([name, pool]) => [pool.vip, name]));
   for (const [name, pool] of Object.entries(pools)) {
-    for (const [port, policy] of Object.entries(pool.ports)) {
-      // Their programs are still to come; stored, such a port would answer nobody.
-      if (policy.policy === 'url' && policy.engine !== 'edge')
-        conflicts.push({
-          path: `pools.${name}.ports.${port}.engine`,
-          message: `the engine "${policy.engine}" is not part of this version yet; take "edge"`,
-        });
+    for (const port of Object.keys(pool.ports)) {
       const key = `${pool.vip} ${port}`;
       const other = services.get(key);
       if (other) conflicts.push({ path: `pools.${name}.ports.${port}`, message: taken(pool.vip, port, other) });
@@ -147,9 +141,10 @@ function drainsAfter(
 
 export const drainKey = (pool: string, vip: string, address: string): string => `${pool} ${vip} ${address}`;
 
+/** At which real servers answer for the VIP. */
 export function balancedPorts(pool: Pool): string[] {
   return Object.entries(pool.ports)
-    .filter(([, port]) => isBalanced(port))
+    .filter(([, port]) => isBalanced(port) && !isRedirected(port))
     .map(([key]) => key);
 }
 

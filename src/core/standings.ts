@@ -1,4 +1,4 @@
-import { checkOf, isBalanced, type Pool, type Pools } from '../schema.ts';
+import { checkOf, isBalanced, isRedirected, type Pool, type Pools } from '../schema.ts';
 import { type Agents, type Attestation, attestationOf } from './agents.ts';
 import { type Headroom, headroomWords } from './headroom.ts';
 import { type Finding, unknownHealth } from './health.ts';
@@ -69,19 +69,22 @@ function candidatesOf(
 ): Map<string, Candidate> {
   const port = pool.ports[key];
   if (!port || !isBalanced(port)) return new Map();
-  const check = checkOf(pool, key, port);
+  const byName = isRedirected(port);
+  const check = byName ? undefined : checkOf(pool, key, port);
   const headroom = observed.headrooms.get(poolName);
   return new Map(
     Object.entries(pool.realServers).map(([name, server]) => {
       const { address } = server;
       const isLocal = observed.localAddresses.has(address);
-      const attestation = isLocal
-        ? localAttestation(pool.vip, key, observed)
-        : attestationOf({ name, address, vip: pool.vip, port: key }, observed.agents, {
-            mode: pool.attestation,
-            agentTimeoutMs: pool.agentTimeoutMs,
-            now: observed.now,
-          });
+      const attestation = byName
+        ? askedByName
+        : isLocal
+          ? localAttestation(pool.vip, key, observed)
+          : attestationOf({ name, address, vip: pool.vip, port: key }, observed.agents, {
+              mode: pool.attestation,
+              agentTimeoutMs: pool.agentTimeoutMs,
+              now: observed.now,
+            });
       const isProbed = !isLocal && check !== undefined;
       const finding = check && observed.findings.get(targetKey(targetOf(pool.vip, address, key, check)));
       return [
@@ -103,6 +106,12 @@ function shareOf(headroom: Headroom, name: string): Candidate['headroom'] {
   const weight = headroom.weights.get(name);
   return weight === undefined ? undefined : { weight, words: headroomWords(headroom, name) };
 }
+
+const askedByName: Attestation = {
+  verdict: 'unasked',
+  silent: false,
+  reason: 'clients are sent to it by its name, as long as the front on the director can connect to it',
+};
 
 /** By its listener alone: IPVS would balance a connection to the VIP, which so would prove nothing of this host. */
 function localAttestation(vip: string, key: string, { listening }: Observed): Attestation {

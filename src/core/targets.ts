@@ -1,5 +1,5 @@
 import type { Check } from '../check-schema.ts';
-import { checkOf, isBalanced, type Pools } from '../schema.ts';
+import { checkOf, isBalanced, isRedirected, type Pools } from '../schema.ts';
 
 /** One thing to check: a port of a real server, through a VIP. */
 export interface Target {
@@ -17,7 +17,8 @@ export function targetsOf(pools: Pools, localAddresses: ReadonlySet<string>): Ta
   const targets: Target[] = [];
   for (const pool of Object.values(pools))
     for (const [key, port] of Object.entries(pool.ports)) {
-      if (!isBalanced(port)) continue;
+      // Where clients are redirected to is checked by the front: a probe goes through the VIP.
+      if (!isBalanced(port) || isRedirected(port)) continue;
       const check = checkOf(pool, key, port);
       if (!check) continue;
       for (const { address, state } of Object.values(pool.realServers))

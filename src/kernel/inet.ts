@@ -18,7 +18,7 @@ export function openConnection(peer: Peer): { fd: number; connecting: boolean } 
   const fd = libc.socket(ipv4 ? N.AF_INET : N.AF_INET6, N.SOCK[peer.protocol], 0);
   if (fd < 0) throw connectError(peer, -fd);
   const marked = peer.mark === 0 ? 0 : libc.setsockopt(fd, N.SOL_SOCKET, N.SO_MARK, libc.int32(peer.mark));
-  const result = marked < 0 ? marked : libc.connect(fd, ipv4 ? sockaddrIn(peer) : sockaddrIn6(peer));
+  const result = marked < 0 ? marked : libc.connect(fd, sockaddr(peer));
   if (result < 0 && result !== -constants.errno.EINPROGRESS) {
     libc.close(fd);
     throw connectError(peer, -result);
@@ -61,16 +61,18 @@ const advice: Advice = {
   EADDRNOTAVAIL: 'no local port or address is free',
 };
 
-/** struct sockaddr_in (ip(7)). */
-function sockaddrIn({ address, port }: Peer): Uint8Array {
+/** struct sockaddr_in or sockaddr_in6 (ip(7), ipv6(7)). */
+export const sockaddr = (of: { address: string; port: number }): Uint8Array =>
+  familyOf(of.address) === 'ipv4' ? sockaddrIn(of) : sockaddrIn6(of);
+
+function sockaddrIn({ address, port }: { address: string; port: number }): Uint8Array {
   const bytes = new Uint8Array(16);
   head(bytes, N.AF_INET, port);
   bytes.set(toBytes(address), 4);
   return bytes;
 }
 
-/** struct sockaddr_in6 (ipv6(7)). */
-function sockaddrIn6({ address, port }: Peer): Uint8Array {
+function sockaddrIn6({ address, port }: { address: string; port: number }): Uint8Array {
   const bytes = new Uint8Array(28);
   head(bytes, N.AF_INET6, port);
   bytes.set(toBytes(address), 8);

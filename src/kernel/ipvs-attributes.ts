@@ -14,6 +14,9 @@ export const CMD = {
   SET_DEST: 6,
   DEL_DEST: 7,
   GET_DEST: 8,
+  NEW_DAEMON: 9,
+  DEL_DAEMON: 10,
+  GET_DAEMON: 11,
   GET_INFO: 15,
 } as const;
 
@@ -53,7 +56,11 @@ export const DEST_ATTR = table({
   ADDR_FAMILY: [11, 'u16'],
 });
 
-export const CMD_ATTR = table({ SERVICE: [1, SVC_ATTR], DEST: [2, DEST_ATTR] });
+export const DAEMON_ATTR = table({ STATE: [1, 'u32'], MCAST_IFN: [2, 'string'], SYNC_ID: [3, 'u32'] });
+/** IP_VS_STATE_BACKUP: takes entries from others. */
+export const STATE_BACKUP = 2;
+
+export const CMD_ATTR = table({ SERVICE: [1, SVC_ATTR], DEST: [2, DEST_ATTR], DAEMON: [3, DAEMON_ATTR] });
 
 /** Bits of a service that can be set; HASHED is the kernel's own. */
 export const SVC_F = { PERSISTENT: 0x1, HASHED: 0x2, ONEPACKET: 0x4 } as const;

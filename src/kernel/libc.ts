@@ -12,8 +12,10 @@ const connectCall = libc.func('int connect(int fd, const void *address, uint32_t
 const getsockoptCall = libc.func('int getsockopt(int fd, int level, int name, void *value, void *length)');
 const fcntlCall = libc.func('int fcntl(int fd, int command, ...)');
 const ioctlCall = libc.func('int ioctl(int fd, unsigned long request, ...)');
+const listenCall = libc.func('int listen(int fd, int backlog)');
 const closeCall = libc.func('int close(int fd)');
 
+const MSG_PEEK = 0x2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const MSG_TRUNC = 0x20;
@@ -41,6 +43,16 @@ export function getsockopt(fd: number, level: number, name: number): number {
   return failed < 0 ? failed : value[0]!;
 }
 
+/** getsockopt(2) of a structure; how much of it the kernel filled. */
+export function getsockoptInto(fd: number, level: number, name: number, into: Uint8Array): number {
+  const length = Uint32Array.of(into.byteLength);
+  const failed = result(getsockoptCall(fd, level, name, into, length));
+  return failed < 0 ? failed : length[0]!;
+}
+
+/** listen(2). */
+export const listen = (fd: number, backlog: number): number => result(listenCall(fd, backlog));
+
 /** Makes the socket's calls wait, by clearing O_NONBLOCK (fcntl(2)). */
 export function makeBlocking(fd: number): number {
   const flags = result(fcntlCall(fd, F_GETFL));
@@ -57,6 +69,9 @@ export const send = (fd: number, bytes: Uint8Array, length = bytes.length): numb
 
 /** recv(2) with MSG_TRUNC: the length of the whole datagram, which is more than `into` holds when it was cut short. */
 export const recv = (fd: number, into: Uint8Array): number => result(recvCall(fd, into, into.length, MSG_TRUNC));
+
+/** recv(2) that leaves what it read in the socket (MSG_PEEK). */
+export const peek = (fd: number, into: Uint8Array): number => result(recvCall(fd, into, into.length, MSG_PEEK));
 
 /** ioctl(2) with a structure. */
 export const ioctl = (fd: number, request: number, structure: Uint8Array): number =>

@@ -5,8 +5,9 @@ import type { Claim } from '../core/witness.ts';
 import { KernelError, kernelError } from './errors.ts';
 import * as frames from './frames.ts';
 import * as libc from './libc.ts';
-import { type Instruction, openPacketSocket } from './packet-socket.ts';
+import { openPacketSocket } from './packet-socket.ts';
 import { macText } from './rt-decode.ts';
+import type { Instruction } from './socket-filter.ts';
 import { ETH_P_ARP, ETH_P_IPV6 } from './socket-numbers.ts';
 
 const PROBES = 3;

@@ -3,6 +3,7 @@ import { table } from './attributes.ts';
 /** rtnetlink in the kernel's own names (linux/rtnetlink.h, if_link.h, if_addr.h, if.h, if_arp.h). */
 export const RTM = {
   NEWLINK: 16,
+  DELLINK: 17,
   GETLINK: 18,
   NEWADDR: 20,
   DELADDR: 21,

@@ -23,7 +23,7 @@ async function serve(t: Test, answer: (request: IncomingMessage, response: Serve
 }
 
 function client(t: Test, base: string, token?: string) {
-  const controller = connectController(base, 'rs1', { ...noCredentials, current: () => ({ token }) });
+  const controller = connectController(base, 'rs1', { ...noCredentials, current: () => ({ token }) }, 'machine');
   t.teardown(() => controller.close());
   return controller;
 }
@@ -50,8 +50,11 @@ t.test('it asks below any base, with the revision that it has and its token', as
   await client(t, `${base}/dsr/`, 'secret').desired(3, never());
   await client(t, `${base}/dsr`, 'secret').report(fitReport('rs1', '192.0.2.11', []));
   t.match(asked, [
-    { url: /^\/v1\/agents\/rs1\/desired\?waitMs=\d+$/, headers: { authorization: undefined } },
-    { url: /^\/dsr\/v1\/agents\/rs1\/desired\?waitMs=\d+&revision=3$/, headers: { authorization: 'Bearer secret' } },
+    { url: /^\/v1\/agents\/rs1\/desired\?waitMs=\d+&machineId=machine$/, headers: { authorization: undefined } },
+    {
+      url: /^\/dsr\/v1\/agents\/rs1\/desired\?waitMs=\d+&machineId=machine&revision=3$/,
+      headers: { authorization: 'Bearer secret' },
+    },
     { url: '/dsr/v1/agents/rs1/report', method: 'POST', headers: { authorization: 'Bearer secret' } },
   ]);
   t.notOk('authorization' in (asked[0]?.headers ?? {}));

@@ -47,7 +47,7 @@ function startRealServer(
   };
   const agent = startAgent({
     host: { kernel, memory: openMemory(dir), interface: undefined, allowedVips: undefined, reserved: () => new Map() },
-    controller: connectController(base, 'rs1', noCredentials),
+    controller: connectController(base, 'rs1', noCredentials, 'machine'),
     machineId,
     speedMbit: undefined,
     log: { info: to('info'), warn: to('warn'), error: to('error') },

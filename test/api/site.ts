@@ -131,6 +131,7 @@ export async function startController(t: Test, options: ControllerOptions = {}):
       examine: options.examine ?? (async () => []),
       trust: options.trust,
       reach: options.reach,
+      linkKeys: (name, machineId) => Buffer.from(`${name} ${machineId}`).toString('base64url'),
       version: '0.0.0',
       interface: 'eth0',
       manageVip,

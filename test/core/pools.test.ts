@@ -24,20 +24,6 @@ const rs2 = { address: '192.0.2.12' };
 const put = (state: State, pools: Pools, now = 0, drainMs?: number) => replacePools(state, pools, now, drainMs);
 const after = (...documents: Pools[]): State => documents.reduce((state, pools) => put(state, pools), emptyState());
 
-t.test('engines whose programs are still to come are refused, and not stored to answer nobody', async (t) => {
-  const rules = [{ match: { extensions: ['jpg'] }, to: 'real-servers' }];
-  const pools = (url: object) =>
-    parse({ a: { vip: '192.0.2.100', ports: { '80/tcp': { policy: 'url', rules, ...url } } } });
-  for (const url of [{ engine: 'handoff' }, { engine: 'redirect', redirect: { hosts: { rs1: 'img1.example.com' } } }])
-    t.match(conflictsIn(pools(url)), [
-      {
-        path: 'pools.a.ports.80/tcp.engine',
-        message: /the engine "(handoff|redirect)" is not part of this version yet; take "edge"/,
-      },
-    ]);
-  t.strictSame(conflictsIn(pools({ engine: 'edge', edge: { origin: '192.0.2.10:8080' } })), []);
-});
-
 t.test('the same (VIP, port, protocol) in two pools is a conflict that names the other pool', async (t) => {
   const pool = (vip: string, key: string) => ({ vip, ports: { [key]: port } });
   t.strictSame(conflictsIn(parse({ a: pool('192.0.2.100', '80/tcp'), b: pool('192.0.2.100', '80/tcp') })), [

@@ -22,6 +22,8 @@ export interface Site extends Lab {
   startController: (flags?: Flags) => Promise<Program>;
   /** Starts the agent of a host. */
   startAgent: (host: Host, flags?: Flags, env?: Record<string, string>) => Program;
+  /** Starts any program in a host; what it said last is told when a wait is over. */
+  start: (host: Host, name: string, argv: string[], env?: Record<string, string>) => Program;
   /** Runs a command of the agent of a host, such as teardown, to its end. */
   runAgent: (host: Host, command: string) => Promise<unknown>;
   /** As {@link waitFor}; the programs' last words are told when time is up. */
@@ -62,7 +64,7 @@ export async function makeSite(t: Test, options: LabOptions = {}): Promise<Site>
   const explain = async () => (await Promise.all([...started].map((one) => one.tail()))).join('\n');
   const until: Site['until'] = (condition, what, timeoutMs?: number) =>
     waitFor(condition, { what, explain, ...(timeoutMs && { timeoutMs }) } satisfies WaitOptions);
-  const start = (host: Host, name: string, argv: string[], env?: Record<string, string>): Program => {
+  const start: Site['start'] = (host, name, argv, env) => {
     const one = host.spawn(name, argv, env ? { env } : {});
     started.add(one);
     void one.ended.then(() => started.delete(one));
@@ -79,6 +81,7 @@ export async function makeSite(t: Test, options: LabOptions = {}): Promise<Site>
     rs1,
     rs2,
     until,
+    start,
     spawnController,
     startController: async (flags = {}) => {
       const controller = spawnController(flags);

@@ -18,7 +18,7 @@ const skip =
   architecture === undefined ? 'no package for this architecture' : !existsSync('/usr/bin/dpkg-deb') && 'no dpkg';
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
 const time = 1_790_000_000;
-const programs = ['dsr-controller', 'dsr-agent', 'dsrctl'] as const;
+const programs = ['dsr-controller', 'dsr-agent', 'dsr-front', 'dsrctl'] as const;
 
 // Builds up to twice, and boots twice.
 t.setTimeout(1_200_000);

@@ -5,7 +5,7 @@ import t from 'tap';
 import { root } from '../api/run.ts';
 import { folder } from '../api/site.ts';
 
-const units = ['dsr-controller.service', 'dsr-agent.service'] as const;
+const units = ['dsr-controller.service', 'dsr-agent.service', 'dsr-front.service'] as const;
 const at = (unit: string) => join(root, 'infra/systemd', unit);
 const skip = spawnSync('systemd-analyze', ['--version']).error ? 'systemd-analyze is not installed' : false;
 
@@ -35,6 +35,7 @@ t.test('systemd finds no fault in the units', { skip }, async (t) => {
 for (const [unit, most] of [
   ['dsr-controller.service', 3.3],
   ['dsr-agent.service', 2.3],
+  ['dsr-front.service', 2.3],
 ] as const)
   t.test(`${unit} is exposed no more than ${most} of 10`, { skip }, async (t) => {
     const { stdout, status } = spawnSync(

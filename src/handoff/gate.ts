@@ -1,0 +1,279 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+import type { Tuple } from '../core/handoff/tcp-state.ts';
+import { parseHead, type RequestHead } from '../core/url/request.ts';
+
+/** A client's connection, as node's HTTP server sees it: what passes the gate. */
+export class Side extends Duplex {
+  /** The request that is answered now, where the gate has read its head. */
+  head: RequestHead | undefined;
+  readonly tuple: Tuple;
+  readonly service: object;
+  /** Told when an answer has been written whole. */
+  answered: () => void = () => {};
+  #socket: Socket | undefined;
+  readonly #wanted: () => void;
+
+  constructor(socket: Socket, tuple: Tuple, service: object, wanted: () => void) {
+    super({ allowHalfOpen: true, decodeStrings: true });
+    this.#socket = socket;
+    this.tuple = tuple;
+    this.service = service;
+    this.#wanted = wanted;
+  }
+
+  override _read(): void {
+    this.#wanted();
+  }
+
+  override _write(chunk: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
+    if (!this.#socket || this.#socket.destroyed) {
+      done(new Error('the connection is gone'));
+      return;
+    }
+    this.#socket.write(chunk, (error) => done(error));
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), 'binary', done);
+  }
+
+  override _final(done: () => void): void {
+    const socket = this.#socket;
+    socket?.end();
+    // The client may never close its half.
+    setTimeout(() => socket?.destroy(), lingerMs).unref();
+    done();
+  }
+
+  /** Ends for the HTTP server alone. */
+  release(): void {
+    this.#socket = undefined;
+    this.destroy();
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#socket?.destroySoon();
+    done(error);
+  }
+}
+
+export interface GateOptions<S extends object> {
+  server: Server;
+  tuple: Tuple;
+  /** What {@link ask} and the server's handler need to know of the port. */
+  service: S;
+  /**
+   * Asked at each request that has come with its whole head while nothing of an earlier one is under way. Undefined: it is
+   * answered here. Else a promise of whether the connection has left; then it is no longer the gate's.
+   *
+   * @param read all that came and is not answered, at the moment when it is called
+   */
+  ask?(head: RequestHead, socket: Socket, read: () => Buffer, service: S, tuple: Tuple): Promise<boolean> | undefined;
+  /** The connection is over, or has left. */
+  over?(): void;
+  /** What came before, of a connection that was taken; and whether the client has sent its FIN. */
+  read?: Buffer;
+  ended?: boolean;
+}
+
+export interface Gate {
+  /** No further request: ends when the one that is under way is answered. */
+  finish(): void;
+}
+
+const lingerMs = 2000;
+/** A head, from its first byte to its last. */
+const headMs = 30_000;
+/** A connection without a request; and one whose client takes nothing of an answer. */
+const idleMs = 60_000;
+/** So much is read ahead of an answer. */
+const aheadBytes = 1 << 16;
+
+/**
+ * Lets one request after the other through to an HTTP server, so that between two of them the connection may leave. A head
+ * that {@link parseHead} refuses, or after which nobody can count to the next one, opens the gate for good: then the server
+ * reads by itself, and the connection stays.
+ */
+export function openGate<S extends object>(socket: Socket, options: GateOptions<S>): Gate {
+  const { server, tuple, service } = options;
+  /** head: between requests. asked: it may leave. request: answered here, `bodyLeft` bytes of it to come. open: for good. */
+  let state: 'head' | 'asked' | 'request' | 'open' | 'gone' = 'head';
+  let kept = options.read ?? Buffer.alloc(0);
+  let ended = options.ended ?? false;
+  let bodyLeft = 0;
+  let isAnswered = true;
+  let finishing = false;
+  let headTimer: NodeJS.Timeout | undefined;
+  let side: Side | undefined;
+
+  const pass = (bytes: Buffer) => {
+    if (bytes.length > 0 && side?.push(bytes) === false) socket.pause();
+  };
+  const passEnd = () => side?.push(null);
+
+  function through(): Side {
+    if (side) return side;
+    side = new Side(socket, tuple, service, () => {
+      if (state !== 'asked' && kept.length < aheadBytes) socket.resume();
+    });
+    side.on('error', () => {});
+    side.answered = () => {
+      isAnswered = true;
+      if (state === 'request' && bodyLeft === 0) between();
+    };
+    server.emit('connection', side);
+    return side;
+  }
+
+  function between(): void {
+    state = 'head';
+    if (finishing) {
+      close();
+      return;
+    }
+    socket.resume();
+    look();
+  }
+
+  /** Looks for the next request in what was kept. */
+  function look(): void {
+    if (state !== 'head') return;
+    if (kept.length === 0) {
+      if (ended || finishing) close();
+      return;
+    }
+    const head = parseHead(kept);
+    if (head.kind === 'incomplete' && !ended) {
+      headTimer ??= setTimeout(() => socket.destroy(), headMs);
+      return;
+    }
+    clearTimeout(headTimer);
+    headTimer = undefined;
+    if (head.kind !== 'request') {
+      openForGood();
+      return;
+    }
+    const asking = options.ask?.(head, socket, () => kept, service, tuple);
+    if (!asking) {
+      admit(head);
+      return;
+    }
+    state = 'asked';
+    socket.setTimeout(0);
+    asking.then(
+      (hasLeft) => {
+        if (state === 'gone') return;
+        if (hasLeft) leave();
+        else {
+          socket.setTimeout(idleMs);
+          admit(head);
+        }
+      },
+      () => socket.destroy(),
+    );
+  }
+
+  function admit(head: RequestHead): void {
+    if (!isCountable(head)) {
+      openForGood();
+      return;
+    }
+    state = 'request';
+    isAnswered = false;
+    through().head = head;
+    bodyLeft = head.body as number;
+    const rest = kept.subarray(head.length);
+    pass(kept.subarray(0, head.length));
+    kept = Buffer.alloc(0);
+    more(rest);
+  }
+
+  function openForGood(): void {
+    state = 'open';
+    through().head = undefined;
+    pass(kept);
+    kept = Buffer.alloc(0);
+    if (ended) passEnd();
+  }
+
+  function more(bytes: Buffer): void {
+    if (state === 'gone') return;
+    if (state === 'open') {
+      pass(bytes);
+      return;
+    }
+    if (state === 'request' && bodyLeft > 0) {
+      const part = bytes.subarray(0, bodyLeft);
+      bodyLeft -= part.length;
+      pass(part);
+      if (part.length < bytes.length) kept = Buffer.concat([kept, bytes.subarray(part.length)]);
+      if (bodyLeft === 0 && isAnswered) between();
+      return;
+    }
+    kept = kept.length === 0 ? bytes : Buffer.concat([kept, bytes]);
+    if (state === 'head') look();
+    else if (kept.length >= aheadBytes) socket.pause();
+  }
+
+  /** The client has no request left, or gets none answered any more. */
+  function close(): void {
+    state = 'gone';
+    socket.end();
+    setTimeout(() => socket.destroy(), lingerMs).unref();
+  }
+
+  /** The connection is somebody else's now; the socket of this process goes without a word. */
+  function leave(): void {
+    state = 'gone';
+    side?.release();
+    socket.removeAllListeners();
+    socket.on('error', () => {});
+    options.over?.();
+  }
+
+  socket.on('data', more);
+  socket.on('end', () => {
+    ended = true;
+    if (state === 'head') look();
+    else if (state === 'open' || (state === 'request' && bodyLeft > 0)) passEnd();
+  });
+  socket.on('error', () => {});
+  socket.on('close', () => {
+    clearTimeout(headTimer);
+    state = 'gone';
+    side?.destroy();
+    options.over?.();
+  });
+  socket.on('timeout', () => {
+    if (state === 'head') close();
+    else if (socket.writableLength > 0) socket.destroy();
+  });
+  socket.setTimeout(idleMs);
+  look();
+  return {
+    finish() {
+      finishing = true;
+      if (state === 'head') close();
+    },
+  };
+}
+
+/** Whether it is known where the next request begins, and that there may be one. */
+const isCountable = ({ body, headers }: RequestHead): boolean =>
+  body !== 'chunked' && !headers.some(([name]) => name === 'upgrade' || name === 'expect');
+
+export type Handler = (request: IncomingMessage, response: ServerResponse, side: Side | undefined) => void;
+
+/** The HTTP server behind gates; it listens nowhere. What is no gate's is told as such: `side` is undefined. */
+export function createGateServer(handler: Handler): Server {
+  // The gate has limits of its own on how long a head may take; a body may take as long as its client needs.
+  const server = createServer({ keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0 }, (request, response) => {
+    const side = request.socket instanceof Side ? request.socket : undefined;
+    response.once('close', () => side?.answered());
+    handler(request, response, side);
+  });
+  (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
+  return server;
+}

@@ -129,15 +129,17 @@ async function main(): Promise<void> {
   });
   const stopping = serve(manager, { isReady: () => agent.rounds() > 0, rounds: agent.rounds, status: agent.status });
   onStop(async (signal) => {
+    const end = performance.now() + settings.shutdownDrainMs;
     if (await hostIsStopping()) {
       stopping('this host shuts down: waits for its connections to end', settings.shutdownDrainMs + leaveMs);
       log.info({ signal, ms: settings.shutdownDrainMs }, 'this host shuts down: the director sends it nothing new');
       await agent.leave(settings.shutdownDrainMs);
     }
     log.info({ signal }, 'stopping; this host stays as it is');
-    stopping('stops; this host stays as it is');
+    const leftMs = Math.max(0, end - performance.now());
+    stopping('stops; this host stays as it is', leftMs + leaveMs);
     // What was handed over is answered by this very process.
-    await taker.stop(settings.shutdownDrainMs);
+    await taker.stop(leftMs);
     await agent.stop();
     kernel.close();
   });

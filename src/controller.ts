@@ -6,6 +6,7 @@ import type { Server as TlsServer } from 'node:tls';
 import type { Logger } from 'pino';
 import { buildApi } from './api/app.ts';
 import type { Api } from './api/context.ts';
+import { watchFront } from './api/front.ts';
 import { openRootSocket } from './api/root-socket.ts';
 import { createHealthBook } from './check/health-book.ts';
 import { startProber } from './check/prober.ts';
@@ -197,6 +198,7 @@ async function main(): Promise<void> {
       trust: secret?.trust,
       reach: secret?.reach,
       linkKeys,
+      front: watchFront(),
       version: version(),
       interface: settings.interface,
       manageVip: settings.manageVip,

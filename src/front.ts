@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 import type { Socket } from 'node:net';
+import { isAddress } from './core/address.ts';
+import type { SyncEntry } from './core/handoff/sync-message.ts';
 import { type Tuple, tupleKey } from './core/handoff/tcp-state.ts';
 import { startFeed } from './front/feed.ts';
 import { createFitness } from './front/fitness.ts';
@@ -8,7 +10,7 @@ import { createPorts, serviceName } from './front/ports.ts';
 import { createFront, type Service } from './front/serve.ts';
 import { frontSpec as spec } from './front-settings.ts';
 import type { Taken } from './handoff/exchange.ts';
-import { type Gate, openGate } from './handoff/gate.ts';
+import { type Gate, openGate, type Unanswered } from './handoff/gate.ts';
 import { adopt } from './handoff/sockets.ts';
 import type { FrontDesired } from './handoff-schema.ts';
 import { holdFolder } from './kernel/lock.ts';
@@ -22,6 +24,12 @@ import { splitOrigin } from './url-schema.ts';
 
 /** How long a stop waits for answers that are under way. */
 const finishMs = 10_000;
+/** After messages were lost. */
+const restMs = 10_000;
+const mostGiven = 200_000;
+/** How soon it is noticed that IPVS is not told any more; a socket that was given away is held four times as long. */
+const lookMs = 250;
+const recentMs = 2000;
 
 async function main(): Promise<void> {
   const manager = openServiceManager(process.env);
@@ -38,7 +46,12 @@ async function main(): Promise<void> {
   let links: Links | undefined;
   let sender: SyncSender | undefined;
   let rounds = 0;
+  /** By tuple: what IPVS was told of late. */
+  const recent = new Map<string, { entry: SyncEntry; at: number }>();
+  /** Why nothing can be handed over now. */
+  let trouble = '';
   let lostBefore = 0;
+  let restsUntil = 0;
 
   const fitness = createFitness({
     changed: (where, isFit) => log.info({ server: where, isFit }, 'a server that clients are sent to has changed'),
@@ -46,17 +59,36 @@ async function main(): Promise<void> {
   const front = createFront({
     isFit: fitness.isFit,
     services: () => ports.services,
-    exchangeOf: (name) => (sender ? links?.exchangeOf(name) : undefined),
+    exchangeOf: (name) => (sender && performance.now() >= restsUntil ? links?.exchangeOf(name) : undefined),
+    mayAskFor: (socket, { port }, client) => {
+      const name = links?.agentOf(socket);
+      return isAddress(client) && port.servers.some((server) => server.name === name);
+    },
     moved: (name, tuple, isGone) => {
-      if (isGone) givenTo.set(tupleKey(tuple), name);
+      if (isGone) remember(tupleKey(tuple), name);
       else givenTo.delete(tupleKey(tuple));
     },
     log,
   });
 
-  const admit = (socket: Socket, tuple: Tuple, service: Service, taken?: Pick<Taken, 'read' | 'ended'>) => {
+  /** Connections that an agent lost in its death are never told of: the oldest make room. */
+  const remember = (key: string, name: string) => {
+    givenTo.delete(key);
+    givenTo.set(key, name);
+    if (givenTo.size > mostGiven) for (const oldest of givenTo.keys()) return void givenTo.delete(oldest);
+  };
+
+  const admit = (socket: Socket, tuple: Tuple, service: Service, before?: Unanswered) => {
     const over = () => gates.delete(gate);
-    const gate = openGate(socket, { server: front.http, tuple, service, ask: front.ask, over, ...taken });
+    givenTo.delete(tupleKey(tuple));
+    const gate = openGate(socket, {
+      server: front.http,
+      tuple,
+      service,
+      ask: front.ask,
+      over,
+      ...(before && { before }),
+    });
     gates.add(gate);
   };
   const ports = createPorts(admit, log);
@@ -65,21 +97,41 @@ async function main(): Promise<void> {
     desired.ports.filter((port) => port.vip === vip).flatMap(({ servers }) => servers).find((one) => one.name === name)
       ?.address; // biome-ignore format: short
 
-  const enter = (tuple: Tuple, destination: string, ended = false) =>
-    sender?.enter({ ...tuple, destination, state: ended ? 'time-wait' : 'established', timeout: ended ? 60 : 0 });
+  const enter = (tuple: Tuple, destination: string, ended = false) => {
+    const entry: SyncEntry = {
+      ...tuple,
+      destination,
+      state: ended ? 'time-wait' : 'established',
+      timeout: ended ? 60 : 0,
+    };
+    const key = tupleKey(tuple);
+    recent.delete(key);
+    recent.set(key, { entry, at: performance.now() });
+    sender?.enter(entry);
+  };
+  /** What may not have arrived: sockets that were given away are held long enough for it to come a second time. */
+  const enterAgain = () => {
+    for (const { entry } of recent.values()) sender?.enter(entry);
+  };
+  const forgetOld = () => {
+    const oldest = performance.now() - recentMs;
+    for (const [key, { at }] of recent) {
+      if (at >= oldest) return;
+      recent.delete(key);
+    }
+  };
 
   const exchangeWith = (name: string) => ({
     refusal: (tuple: Tuple) =>
       givenTo.get(tupleKey(tuple)) === name && ports.services.has(serviceName(tuple))
         ? undefined
         : 'this connection was not given to you',
-    taken: ({ tuple, fd, ...rest }: Taken) => {
+    taken: ({ tuple, fd, ...before }: Taken) => {
       const service = ports.services.get(serviceName(tuple));
       const socket = adopt(fd);
-      givenTo.delete(tupleKey(tuple));
       if (!service) return void socket.destroy();
       front.counts.givenBack++;
-      admit(socket, tuple, service, rest);
+      admit(socket, tuple, service, before);
     },
     route: (tuple: Tuple, to: 'here' | 'there') => {
       const destination = to === 'here' ? tuple.vip : addressOf(name, tuple.vip);
@@ -90,7 +142,7 @@ async function main(): Promise<void> {
 
   const listen = splitOrigin(settings.link ?? '');
   if (listen)
-    links = await listenForAgents({
+    links = listenForAgents({
       listen: { host: listen.address, port: listen.port },
       http: front.http,
       exchangeWith,
@@ -110,19 +162,44 @@ async function main(): Promise<void> {
   const openSender = () => {
     if (sender || !wantsSender()) return;
     try {
-      sender = openSyncSender((error) => log.error({ err: error }, 'IPVS cannot be told of connections'));
+      sender = openSyncSender();
+      lostBefore = 0;
+      if (trouble) log.info({}, 'connections are handed over again');
+      trouble = '';
+      enterAgain();
     } catch (error) {
-      log.error({ err: error }, 'nothing can be handed over; the director answers by itself');
+      const { message } = error as Error;
+      if (message !== trouble)
+        log.error({ reason: message }, 'nothing can be handed over; the director answers by itself');
+      trouble = message;
     }
   };
   const look = setInterval(() => {
     rounds++;
+    forgetOld();
+    openSender();
     if (!sender) return;
+    // A connection that IPVS does not know of would break: better that nothing is handed over.
+    const fault = sender.fault();
+    if (fault) {
+      trouble = fault.message;
+      log.error({ reason: trouble }, 'nothing can be handed over; the director answers by itself');
+      sender.close();
+      sender = undefined;
+      openSender();
+      return;
+    }
     const lost = sender.lost();
-    if (lost > lostBefore)
-      log.warn({ lost: lost - lostBefore }, 'IPVS has lost messages: raise net.core.rmem_max, and restart dsr-front');
+    if (lost > lostBefore) {
+      log.warn(
+        { lost: lost - lostBefore, restMs },
+        'IPVS has lost messages, and nothing is handed over for a while: raise net.core.rmem_max, and restart dsr-front',
+      );
+      restsUntil = performance.now() + restMs;
+      enterAgain();
+    }
     lostBefore = lost;
-  }, 1000);
+  }, lookMs);
 
   const feed = startFeed({
     controller: settings.controller,
@@ -140,9 +217,9 @@ async function main(): Promise<void> {
   });
   const status = () => {
     const { handedOver, kept, passed } = front.counts;
-    const [trouble] = ports.troubles();
+    const [first] = [...ports.troubles(), links?.trouble() ?? [], trouble || []].flat();
     const agents = links?.names().length ?? 0;
-    return `${ports.services.size} ports, ${agents} agents; ${handedOver} handed over, ${kept} kept, ${passed} passed${trouble ? `; ${trouble}` : ''}`;
+    return `${ports.services.size} ports, ${agents} agents; ${handedOver} handed over, ${kept} kept, ${passed} passed${first ? `; ${first}` : ''}`;
   };
   const stopping = serve(manager, { isReady: () => rounds > 0, rounds: () => rounds, status });
   onStop(async (signal) => {
@@ -154,7 +231,8 @@ async function main(): Promise<void> {
     ports.stop();
     for (const gate of gates) gate.finish();
     const end = performance.now() + finishMs;
-    while (gates.size > 0 && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (gates.size + front.agentsRequests() > 0 && performance.now() < end)
+      await new Promise((resolve) => setTimeout(resolve, 20));
     await links?.close();
     sender?.close();
   });

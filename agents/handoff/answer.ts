@@ -1,7 +1,7 @@
+import { ReadStream } from 'node:fs';
 import { Agent, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream';
 import { connect } from 'node:tls';
-import send from '@fastify/send';
 import { type Tuple, tupleKey } from '../../src/core/handoff/tcp-state.ts';
 import { matchUrl } from '../../src/core/url/match.ts';
 import type { RequestHead } from '../../src/core/url/request.ts';
@@ -9,6 +9,7 @@ import { forward, type WebServer } from '../../src/handoff/forward.ts';
 import { createGateServer, type Side } from '../../src/handoff/gate.ts';
 import { clientField, connecting, serviceField } from '../../src/handoff/private-channel.ts';
 import type { FrontPort } from '../../src/handoff-schema.ts';
+import { filesBelow } from './files.ts';
 
 /** A port of a VIP on this host. */
 export interface Service {
@@ -41,13 +42,17 @@ export const isOwn = (head: RequestHead | undefined, { policy, isProbed }: Servi
   head.body === 0 &&
   (isProbed || matchUrl(policy, head).to === 'real-servers');
 
+/** Of one connection, so that what is told of them fits a frame. */
 const mostSizes = 20;
+const mostPath = 1000;
 
 export function createAnswers({ root, server, director, log }: AnswerOptions): Answers {
+  const files = filesBelow(root ?? '/nonexistent');
   const sizes = new Map<string, Record<string, number>>();
   const saw = (tuple: Tuple, path: string, bytes: number) => {
     const known = sizes.get(tupleKey(tuple)) ?? {};
-    if (Object.keys(known).length < mostSizes) sizes.set(tupleKey(tuple), { ...known, [path]: bytes });
+    if (Object.keys(known).length < mostSizes && path.length <= mostPath)
+      sizes.set(tupleKey(tuple), { ...known, [path]: bytes });
   };
 
   const http = createGateServer((request, response, side) => {
@@ -99,22 +104,18 @@ export function createAnswers({ root, server, director, log }: AnswerOptions): A
     answered: (bytes: number) => void,
   ): Promise<void> {
     const path = encoded(side.head?.path ?? '/');
-    const file = await send(request, path, {
-      root: root ?? '/nonexistent',
-      cacheControl: false,
-      dotfiles: 'deny',
-      index: false,
-    });
-    const isMissing = file.type !== 'file' && file.statusCode !== 304;
+    const file = await files.find(request, path);
+    if (response.destroyed) return void file?.stream.destroy();
     // What is not here may be at the director: its answer is the right one in any case.
-    if (isMissing && !service.isProbed && file.statusCode !== 412 && file.statusCode !== 416) {
-      file.stream.destroy();
-      return toDirector(request, response, side, service);
-    }
-    const length = file.headers['Content-Length'];
-    if (file.statusCode === 200 && length !== undefined) answered(Number(length));
-    response.writeHead(file.statusCode, file.headers);
-    pipeline(file.stream, response, () => {});
+    if (!file && !service.isProbed) return toDirector(request, response, side, service);
+    if (!file) return void response.writeHead(404, { 'content-length': '0' }).end();
+    const { statusCode, headers, stream } = file;
+    const length = Number(headers['Content-Length'] ?? Number.NaN);
+    if (statusCode === 200 && Number.isFinite(length)) answered(length);
+    response.writeHead(statusCode, headers);
+    // A file that was cut meanwhile: the client must not take what comes next for the rest of it.
+    if (stream instanceof ReadStream) stream.once('end', () => stream.bytesRead < length && response.destroy());
+    pipeline(stream, response, () => {});
   }
 
   return {
@@ -137,9 +138,12 @@ export function directorBehind(
   front: () => { host: string; port: number; name: string; key: string } | undefined,
 ): WebServer {
   const agent = new Agent({ keepAlive: true, scheduling: 'lifo', maxFreeSockets: 16 });
-  agent.createConnection = () => {
+  agent.createConnection = (_, made) => {
     const to = front();
-    if (!to) throw new Error('no front is known');
+    if (!to) {
+      process.nextTick(() => made?.(new Error('no front is known'), undefined as never));
+      return undefined;
+    }
     const socket = connect({ host: to.host, port: to.port, ...connecting(to.name, to.key, 'requests') });
     socket.setNoDelay(true);
     return socket;

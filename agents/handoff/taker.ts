@@ -40,7 +40,7 @@ interface Open {
 
 export function createTaker({ name, front, root, server, log }: TakerOptions): Taker {
   const open = new Map<string, Open>();
-  const gates = new Set<Gate>();
+  const gates = new Map<Gate, Service>();
   let probers: readonly string[] = [];
   let key: string | undefined;
   let link: Link | undefined;
@@ -61,12 +61,12 @@ export function createTaker({ name, front, root, server, log }: TakerOptions): T
       server: answers.http,
       tuple,
       service,
-      ...(taken && { read: taken.read, ended: taken.ended }),
-      ask: (head: RequestHead, _, read) => {
+      ...(taken && { before: { read: taken.read, ended: taken.ended } }),
+      ask: (head: RequestHead, _, unanswered) => {
         const exchange = link?.exchange();
         if (service.isProbed || service.policy.handoff?.keepAlive !== 'hand-back' || isOwn(head, service) || !exchange)
           return undefined;
-        return exchange.offer(socket, tuple, read).then((refused) => {
+        return exchange.offer(socket, tuple, unanswered).then((refused) => {
           isGivenBack = refused === undefined;
           return isGivenBack;
         });
@@ -77,7 +77,7 @@ export function createTaker({ name, front, root, server, log }: TakerOptions): T
         if (taken && !isGivenBack) link?.send({ kind: 'closed', ...tuple, ...(sizes && { sizes }) });
       },
     });
-    gates.add(gate);
+    gates.set(gate, service);
     if (stopping) gate.finish();
   }
 
@@ -122,6 +122,8 @@ export function createTaker({ name, front, root, server, log }: TakerOptions): T
         if (!ports.has(id)) {
           one.tarPit?.close();
           open.delete(id);
+          // What is being answered comes to its end, and no further request: the director could not be asked any more.
+          for (const [gate, service] of gates) if (service === one.service) gate.finish();
         }
       for (const [id, { vip, port, policy }] of ports) {
         const one: Open = open.get(id) ?? { service: { vip, port, policy, isProbed: false } };
@@ -147,9 +149,10 @@ export function createTaker({ name, front, root, server, log }: TakerOptions): T
     },
     async stop(withinMs) {
       stopping = true;
-      for (const gate of gates) gate.finish();
+      for (const gate of gates.keys()) gate.finish();
       const end = performance.now() + withinMs;
-      while (gates.size > 0 && performance.now() < end) await sleep(20);
+      // Those that are half taken count: the front may believe already that they are this agent's.
+      while (gates.size + (link?.exchange()?.waiting() ?? 0) > 0 && performance.now() < end) await sleep(20);
       link?.stop();
       for (const { tarPit } of open.values()) tarPit?.close();
     },

@@ -19,11 +19,11 @@ export interface Answered {
   requests: number;
   seconds: number;
   failed: number;
-  /** Answers by the header X-Served-By. */
+  /** Answers by the header X-Served-By; "unnamed": by a program that sets none. */
   served: Record<string, number>;
   /** From the asking, or the connecting, to the first byte of the answer that has the object. */
-  firstByteP50Ms: number;
-  firstByteP99Ms: number;
+  firstByteP50Ms: number | null;
+  firstByteP99Ms: number | null;
 }
 
 interface Reply {
@@ -125,8 +125,9 @@ async function askFor(ask: Ask): Promise<void> {
   await sleep(ask.seconds * 1000);
   const seconds = (performance.now() - start) / 1000;
   const sorted = times.toSorted((a, b) => a - b);
-  const most = (share: number): number => sorted[Math.ceil(sorted.length * share) - 1] ?? 0;
-  const answered: Answered = { ...tally, seconds, firstByteP50Ms: most(0.5), firstByteP99Ms: most(0.99) };
+  const most = (share: number) => sorted[Math.ceil(sorted.length * share) - 1] ?? null;
+  const served = { ...tally.served };
+  const answered: Answered = { ...tally, served, seconds, firstByteP50Ms: most(0.5), firstByteP99Ms: most(0.99) };
   over = true;
   await Promise.all(working);
   process.stdout.write(`${JSON.stringify(answered)}\n`);

@@ -19,6 +19,7 @@ import type { Document } from '../store/document.ts';
 import type { Events } from '../store/events.ts';
 import type { LinkKeys } from '../trust/link-keys.ts';
 import type { Reach, Trust } from '../trust/trust.ts';
+import type { FrontWatch } from './front.ts';
 
 /** What the routes work with. They store and read; only the director's loop touches the kernel. */
 export interface ApiContext {
@@ -44,6 +45,8 @@ export interface ApiContext {
   version: string;
   interface: string;
   manageVip: boolean;
+  /** The program that answers ports of the engines handoff and redirect. */
+  front: FrontWatch;
   /** Ends long polls and streams when the server closes. */
   closing: AbortSignal;
 }

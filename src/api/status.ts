@@ -7,6 +7,7 @@ import { commandOf } from '../core/steps.ts';
 import { RequestError } from '../errors.ts';
 import { nameSchema, poolsDocumentSchema } from '../schema.ts';
 import type { Api, ApiContext } from './context.ts';
+import { frontProblem } from './front.ts';
 import { entryOf } from './pools.ts';
 import { refuseConflicts } from './write.ts';
 
@@ -139,6 +140,7 @@ function problemsOf(context: ApiContext): string[] {
     ...(error ? [error.message] : []),
     ...(unprobed === undefined ? [] : [`nothing can be probed: ${unprobed}`]),
     ...(unasked === undefined ? [] : [`the LAN cannot be asked who answers for the VIPs: ${unasked}`]),
+    ...frontProblem(context),
     ...failures.slice(0, 20),
   ];
 }

@@ -8,11 +8,15 @@ import type { Frame } from '../handoff-schema.ts';
 
 /** The agents that have a link to this front. */
 export interface Links {
+  /** Whose connection this is; undefined: nobody's whose secret still holds. */
+  agentOf(socket: object): string | undefined;
   /** Undefined: that agent has none now. */
   exchangeOf(name: string): Exchange | undefined;
   /** Those whose secret is no longer the same lose their link. */
   use(keys: Readonly<Record<string, string>>): void;
   names(): string[];
+  /** Why agents cannot come, in words. */
+  trouble(): string | undefined;
   close(): Promise<void>;
 }
 
@@ -27,12 +31,20 @@ export interface LinkOptions {
   log: Record<'info' | 'warn', (keys: object, message: string) => void>;
 }
 
-/** Listens for agents. Rejects where the address is taken. */
-export async function listenForAgents({ listen, http, exchangeWith, told, log }: LinkOptions): Promise<Links> {
+/** An address that this host does not have yet, or that is taken. */
+const retryMs = 500;
+/** What is being answered for an agent that has left may still come to its end. */
+const leaveMs = 60_000;
+
+/** Listens for agents, as soon as it can. */
+export function listenForAgents({ listen, http, exchangeWith, told, log }: LinkOptions): Links {
   let keys = new Map<string, string>();
   const names = new WeakMap<object, string>();
-  const open = new Map<string, { channel: Channel; exchange: Exchange; key: string | undefined }>();
-  const sockets = new Set<TLSSocket>();
+  const open = new Map<string, { channel: Channel; exchange: Exchange }>();
+  /** With the secret that each came with. */
+  const sockets = new Map<TLSSocket, { name: string; key: string | undefined }>();
+  let trouble: string | undefined;
+  let timer: NodeJS.Timeout | undefined;
   const options = listening(
     (name) => keys.get(name),
     (socket, name) => names.set(socket, name),
@@ -43,7 +55,7 @@ export async function listenForAgents({ listen, http, exchangeWith, told, log }:
       socket.destroy();
       return;
     }
-    sockets.add(socket);
+    sockets.set(socket, { name, key: keys.get(name) });
     socket.once('close', () => sockets.delete(socket));
     socket.setNoDelay(true);
     if (socket.alpnProtocol === purposes.requests) http.emit('connection', socket);
@@ -68,21 +80,44 @@ export async function listenForAgents({ listen, http, exchangeWith, told, log }:
     const exchange = createExchange({ ...exchangeWith(name), channel });
     // A host that is gone without a word is noticed by the kernel.
     socket.setKeepAlive(true, 5000);
-    open.set(name, { channel, exchange, key: keys.get(name) });
+    open.set(name, { channel, exchange });
     log.info({ agent: name }, 'an agent has a link');
   }
 
+  server.on('listening', () => {
+    if (trouble !== undefined) log.info({ listen: `${listen.host}:${listen.port}` }, 'agents can come after all');
+    trouble = undefined;
+  });
+  server.on('error', ({ message }) => {
+    if (message !== trouble)
+      log.warn(
+        { reason: message },
+        'agents cannot come yet, and nothing is handed over: set "link" to a free port of this host',
+      );
+    trouble = message;
+    timer = setTimeout(() => server.listen(listen), retryMs);
+  });
   server.listen(listen);
-  await once(server, 'listening');
   return {
+    agentOf(socket) {
+      const { name, key } = sockets.get(socket as TLSSocket) ?? {};
+      return name !== undefined && key !== undefined && keys.get(name) === key ? name : undefined;
+    },
+    trouble: () => trouble && `no agent can come: ${trouble}`,
     exchangeOf: (name) => open.get(name)?.exchange,
     names: () => [...open.keys()],
     use(next) {
       keys = new Map(Object.entries(next));
-      for (const [name, { channel, key }] of open) if (keys.get(name) !== key) channel.close();
+      for (const [socket, { name, key }] of sockets) {
+        if (keys.get(name) === key) continue;
+        if (socket.alpnProtocol === purposes.link) socket.destroy();
+        else setTimeout(() => socket.destroy(), leaveMs).unref();
+      }
     },
     close: async () => {
-      for (const socket of sockets) socket.destroy();
+      clearTimeout(timer);
+      for (const socket of sockets.keys()) socket.destroy();
+      if (!server.listening) return;
       server.close();
       await once(server, 'close');
     },

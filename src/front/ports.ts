@@ -12,6 +12,7 @@ export interface Ports {
   use(desired: Pick<FrontDesired, 'ports'>): void;
   /** Those that cannot be listened on, and why. */
   troubles(): string[];
+  /** Takes no new connection. */
   stop(): void;
 }
 
@@ -83,7 +84,6 @@ export function createPorts(
     troubles: () => [...open.values()].flatMap(({ trouble }) => trouble ?? []),
     stop() {
       for (const one of open.values()) end(one);
-      open.clear();
     },
   };
 }

@@ -9,7 +9,7 @@ import { matchUrl } from '../core/url/match.ts';
 import type { RequestHead } from '../core/url/request.ts';
 import type { Exchange } from '../handoff/exchange.ts';
 import { forward, type WebServer, webServer } from '../handoff/forward.ts';
-import { createGateServer, type Side } from '../handoff/gate.ts';
+import { createGateServer, type Side, type Unanswered } from '../handoff/gate.ts';
 import { clientField, serviceField } from '../handoff/private-channel.ts';
 import type { FrontPort } from '../handoff-schema.ts';
 import { splitOrigin } from '../url-schema.ts';
@@ -35,11 +35,13 @@ export interface Front {
   http: Server;
   counts: FrontCounts;
   sizes: Sizes;
+  /** Agents' requests that are not answered whole yet. */
+  agentsRequests(): number;
   /** As a gate asks: undefined where the director answers. */
   ask(
     head: RequestHead,
     socket: Socket,
-    read: () => Buffer,
+    unanswered: () => Unanswered,
     service: Service,
     tuple: Tuple,
   ): Promise<boolean> | undefined;
@@ -48,6 +50,8 @@ export interface Front {
 export interface FrontOptions {
   services(): ReadonlyMap<string, Service>;
   exchangeOf(name: string): Exchange | undefined;
+  /** Whether this socket is of an agent that has a connection of this client. */
+  mayAskFor(socket: object, service: Service, client: string): boolean;
   /** Whether a server that clients are redirected to accepts connections. */
   isFit(address: string, port: number): boolean;
   /** A connection is given to this agent, or stays after all. */
@@ -63,6 +67,7 @@ const isWhole = ({ method, body }: RequestHead) => (method === 'GET' || method =
 export function createFront({
   services,
   exchangeOf,
+  mayAskFor,
   isFit,
   moved,
   log,
@@ -70,6 +75,7 @@ export function createFront({
   chance = Math.random,
 }: FrontOptions): Front {
   const counts: FrontCounts = { passed: 0, redirected: 0, handedOver: 0, kept: 0, givenBack: 0 };
+  let agentsRequests = 0;
   const breakers = new Map<string, Breaker>();
   const webServers = new Map<string, WebServer>();
   const sizes = createSizes();
@@ -85,10 +91,12 @@ export function createFront({
     // From an agent, which says for whom it asks.
     const service = services().get(String(request.headers[serviceField]));
     const client = request.headers[clientField];
-    if (!service || typeof client !== 'string') {
+    if (!service || typeof client !== 'string' || !mayAskFor(request.socket, service, client)) {
       response.writeHead(404).end();
       return;
     }
+    agentsRequests++;
+    response.once('close', () => agentsRequests--);
     pass(request, response, service, client);
   }
 
@@ -137,7 +145,7 @@ export function createFront({
     });
   }
 
-  const ask: Front['ask'] = (head, socket, read, service, tuple) => {
+  const ask: Front['ask'] = (head, socket, unanswered, service, tuple) => {
     const { policy, servers } = service.port;
     if (policy.engine !== 'handoff' || !isWhole(head) || matchUrl(policy, head).to !== 'real-servers') return undefined;
     const least = policy.handoff?.minBytes ?? 0;
@@ -148,7 +156,7 @@ export function createFront({
     );
     const server = chooseServer(fit, policy.affinity, head.path, chance());
     const exchange = server && !server.isDirector ? exchangeOf(server.name) : undefined;
-    return server && exchange && give(server.name, exchange, socket, tuple, read);
+    return server && exchange && give(server.name, exchange, socket, tuple, unanswered);
   };
 
   async function give(
@@ -156,10 +164,10 @@ export function createFront({
     exchange: Exchange,
     socket: Socket,
     tuple: Tuple,
-    read: () => Buffer,
+    unanswered: () => Unanswered,
   ): Promise<boolean> {
     moved(name, tuple, true);
-    const refused = await exchange.offer(socket, tuple, read);
+    const refused = await exchange.offer(socket, tuple, unanswered);
     if (refused === undefined) {
       counts.handedOver++;
       breakers.set(name, newBreaker);
@@ -178,5 +186,5 @@ export function createFront({
     return false;
   }
 
-  return { http, counts, sizes, ask };
+  return { http, counts, sizes, agentsRequests: () => agentsRequests, ask };
 }

@@ -1,19 +1,17 @@
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isAddress } from '../core/address.ts';
 import { type Tuple, tupleKey } from '../core/handoff/tcp-state.ts';
 import type { Frame } from '../handoff-schema.ts';
 import * as repair from '../kernel/tcp-repair.ts';
 import type { Channel } from './channel.ts';
+import type { Unanswered } from './gate.ts';
 import { fdOf, startReading, stopReading } from './sockets.ts';
 
 /** A connection that came from the other end of the link. */
-export interface Taken {
+export interface Taken extends Unanswered {
   tuple: Tuple;
   fd: number;
-  /** What the client sent that is not answered yet. */
-  read: Buffer;
-  /** The client has sent its FIN. */
-  ended: boolean;
 }
 
 /** Why a connection stays where it is. */
@@ -41,11 +39,13 @@ export interface Exchange {
    * has it (the socket is then no longer the caller's), else with why it stays; the client then has noticed nothing but a
    * delay.
    *
-   * @param read what came from the client and is not answered, at the moment when it is asked
+   * @param unanswered what came from the client, at the moment when it is asked
    */
-  offer(socket: Socket, tuple: Tuple, read: () => Buffer): Promise<Refused | undefined>;
+  offer(socket: Socket, tuple: Tuple, unanswered: () => Unanswered): Promise<Refused | undefined>;
   /** Whether this end still holds, silently, a connection that it gave away. */
   holds(tuple: Tuple): boolean;
+  /** Connections that are half taken: the other end has yet to say whether they are this one's. */
+  waiting(): number;
   /** Takes a frame; false when it is none of an exchange. */
   received(frame: Frame): boolean;
   /** The link is gone: nothing more is given or taken. */
@@ -55,6 +55,8 @@ export interface Exchange {
 /** An earlier answer's last bytes are acknowledged within a round trip. */
 const patience = { everyMs: 5, tries: 30 };
 const tookMs = 500;
+/** More is not moved: the largest frame has it as base64. */
+const mostBytes = 100_000;
 /** The kernel takes the entry some milliseconds after it was told. */
 const rerouteMs = 20;
 /** A socket that was given away is kept so long, to swallow what still comes here: without it the kernel would answer RST. */
@@ -70,19 +72,26 @@ export function createExchange({ channel, refusal, taken, route, log }: Exchange
   let nextId = 1;
   let isOpen = true;
 
-  async function offer(socket: Socket, tuple: Tuple, read: () => Buffer): Promise<Refused | undefined> {
+  async function offer(socket: Socket, tuple: Tuple, unanswered: () => Unanswered): Promise<Refused | undefined> {
+    // A link-local one has its interface with it, which means nothing to another host.
+    if (!isAddress(tuple.client)) return own(`${tuple.client} is an address of this network alone`);
     for (let tries = 0; ; tries++) {
       const fd = fdOf(socket);
       if (!isOpen) return peers('the link is gone');
       if (fd === undefined) return own('the connection is gone');
       if (socket.writableLength === 0 && socket.readableLength === 0 && repair.unacknowledged(fd) === 0)
-        return give(socket, fd, tuple, read);
+        return give(socket, fd, tuple, unanswered);
       if (tries >= patience.tries) return own('an earlier answer is not acknowledged yet');
       await sleep(patience.everyMs);
     }
   }
 
-  async function give(socket: Socket, fd: number, tuple: Tuple, read: () => Buffer): Promise<Refused | undefined> {
+  async function give(
+    socket: Socket,
+    fd: number,
+    tuple: Tuple,
+    unanswered: () => Unanswered,
+  ): Promise<Refused | undefined> {
     const id = nextId++;
     stopReading(socket);
     let frozen: repair.Frozen;
@@ -93,12 +102,19 @@ export function createExchange({ channel, refusal, taken, route, log }: Exchange
       goOn(socket, fd);
       return own((error as Error).message);
     }
+    const { read, ended } = unanswered();
+    const bytes = Buffer.concat([read, frozen.unread]);
+    if (bytes.length > mostBytes) {
+      goOn(socket, fd);
+      return own('the client has sent too much ahead');
+    }
     const answered = new Promise<Refused | undefined>((resolve) => {
       offers.set(id, resolve);
     });
     route?.(tuple, 'there');
-    const bytes = Buffer.concat([read(), frozen.unread]);
-    channel.send({ kind: 'take', id, ...tuple, tcp: frozen.tcp, read: bytes.toString('base64') });
+    // Of a connection that was moved before, its socket does not know of the FIN.
+    const tcp = { ...frozen.tcp, ended: frozen.tcp.ended || ended };
+    channel.send({ kind: 'take', id, ...tuple, tcp, read: bytes.toString('base64') });
     const timer = setTimeout(() => offers.get(id)?.(peers(`no answer within ${tookMs} ms`)), tookMs);
     const refused = await answered;
     clearTimeout(timer);
@@ -151,7 +167,7 @@ export function createExchange({ channel, refusal, taken, route, log }: Exchange
   function take(frame: Extract<Frame, { kind: 'take' }>): void {
     const { id, tcp, vip, port, client, clientPort } = frame;
     const tuple = { vip, port, client, clientPort };
-    const why = refusal(tuple);
+    const why = waiting.has(id) ? 'this number is taken' : refusal(tuple);
     if (why !== undefined) {
       channel.send({ kind: 'failed', id, reason: why });
       return;
@@ -196,6 +212,7 @@ export function createExchange({ channel, refusal, taken, route, log }: Exchange
 
   return {
     offer,
+    waiting: () => waiting.size,
     holds: (tuple) => held.has(tupleKey(tuple)),
     received(frame) {
       if (frame.kind === 'take') take(frame);

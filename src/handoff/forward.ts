@@ -33,7 +33,7 @@ export interface ForwardOptions {
   /** Where the answer says how long it is, bytes; of a whole answer alone (200). */
   answered?(bytes: number): void;
   failed?(error: Error): void;
-  /** Answers in the place of a web server that does not, instead of 502; a request with a body is past that. */
+  /** Answers in the place of a web server that does not, or does not have it (404, 410); a request with a body is past that. */
   otherwise?(): void;
 }
 
@@ -67,6 +67,14 @@ export function forward(from: IncomingMessage, to: ServerResponse, server: WebSe
   headers.push('X-Forwarded-For', client, 'X-Forwarded-Proto', 'http', 'Forwarded', `for=${host};proto=http`);
   for (const [name, value] of fields) headers.push(name, value);
 
+  const refuse = (error: Error) => {
+    failed?.(error);
+    if (to.headersSent) to.destroy();
+    else
+      to.writeHead(502, 'Bad Gateway', { 'content-type': 'text/plain' }).end(
+        'The web server behind this address does not answer.\n',
+      );
+  };
   let asking: ClientRequest;
   const send = (isFirst: boolean) => {
     // A connection that was kept may be closed by the other end at any moment: only what may be sent again goes there.
@@ -81,24 +89,40 @@ export function forward(from: IncomingMessage, to: ServerResponse, server: WebSe
       setHost: false,
     });
     asking.on('response', (answer) => {
-      const length = answer.headers['content-length'];
-      if (answer.statusCode === 200 && length !== undefined) answered?.(Number(length));
-      to.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? '', fieldsWithout(answer, hopByHop));
+      const { statusCode = 502, headers } = answer;
+      if (otherwise && !hasBody && isMissing(statusCode)) {
+        answer.resume();
+        return otherwise();
+      }
+      const length = headers['content-length'];
+      if (statusCode === 200 && length !== undefined) answered?.(Number(length));
+      try {
+        to.writeHead(statusCode, answer.statusMessage ?? '', fieldsWithout(answer, hopByHop));
+      } catch (error) {
+        // What it says is no HTTP that may be passed on: a status below 100, control characters.
+        asking.destroy();
+        return refuse(error as Error);
+      }
       pipeline(answer, to, () => {});
+      answer.once('end', () => {
+        if (!from.complete) asking.destroy();
+      });
     });
     asking.on('error', (error: NodeJS.ErrnoException) => {
-      if (to.destroyed) return;
+      if (to.destroyed || to.writableEnded) return;
       if (isFirst && asking.reusedSocket && !to.headersSent && !hasBody) return send(false);
-      failed?.(error);
-      if (to.headersSent) to.destroy();
-      else if (otherwise && !hasBody) otherwise();
-      else
-        to.writeHead(502, { 'content-type': 'text/plain' }).end(
-          'The web server behind this address does not answer.\n',
-        );
+      if (!to.headersSent && otherwise && !hasBody) {
+        failed?.(error);
+        otherwise();
+      } else refuse(error);
     });
-    if (hasBody) from.pipe(asking);
-    else asking.end();
+    if (!hasBody) return void asking.end();
+    from.pipe(asking);
+    // Who has answered early takes no more; the rest of the body is read all the same, for the request after it.
+    asking.once('close', () => {
+      from.unpipe(asking);
+      from.resume();
+    });
   };
   to.once('close', () => {
     if (!to.writableFinished) asking.destroy();
@@ -111,9 +135,14 @@ const freshConnection = (agent: Agent) => ({
   createConnection: (...about: Parameters<NonNullable<Agent['createConnection']>>) => agent.createConnection(...about),
 });
 
-/** Fields as they came, name and value in turn, without these and those that Connection names. */
+const isMissing = (status: number) => status === 404 || status === 410;
+
+/**
+ * Fields as they came, name and value in turn, without these and those that Connection names, of which some may not be
+ * named there: without them nobody could say where a message ends, or to whom it goes (RFC 9110 section 7.6.1).
+ */
 function fieldsWithout({ rawHeaders, headers }: IncomingMessage, names: readonly string[]): string[] {
   const named = (headers.connection ?? '').toLowerCase().split(',').map((name) => name.trim()); // biome-ignore format: short
-  const out = new Set([...names, ...named]);
+  const out = new Set([...names, ...named.filter((name) => name !== 'content-length' && name !== 'host')]);
   return rawHeaders.filter((_, index) => !out.has((rawHeaders[index - (index % 2)] ?? '').toLowerCase()));
 }

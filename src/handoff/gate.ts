@@ -10,8 +10,10 @@ export class Side extends Duplex {
   head: RequestHead | undefined;
   readonly tuple: Tuple;
   readonly service: object;
-  /** Told when an answer has been written whole. */
-  answered: () => void = () => {};
+  /** Requests whose answer is not written whole yet. */
+  readonly underWay = new Set<IncomingMessage>();
+  /** Told when another one begins, and when one is answered. */
+  changed: () => void = () => {};
   #socket: Socket | undefined;
   readonly #wanted: () => void;
 
@@ -59,6 +61,13 @@ export class Side extends Duplex {
   }
 }
 
+/** What a client has sent that nobody has answered yet. */
+export interface Unanswered {
+  read: Buffer;
+  /** Its FIN too. */
+  ended: boolean;
+}
+
 export interface GateOptions<S extends object> {
   server: Server;
   tuple: Tuple;
@@ -68,14 +77,27 @@ export interface GateOptions<S extends object> {
    * Asked at each request that has come with its whole head while nothing of an earlier one is under way. Undefined: it is
    * answered here. Else a promise of whether the connection has left; then it is no longer the gate's.
    *
-   * @param read all that came and is not answered, at the moment when it is called
+   * @param unanswered what came, at the moment when it is called
    */
-  ask?(head: RequestHead, socket: Socket, read: () => Buffer, service: S, tuple: Tuple): Promise<boolean> | undefined;
+  ask?(
+    head: RequestHead,
+    socket: Socket,
+    unanswered: () => Unanswered,
+    service: S,
+    tuple: Tuple,
+  ): Promise<boolean> | undefined;
   /** The connection is over, or has left. */
   over?(): void;
-  /** What came before, of a connection that was taken; and whether the client has sent its FIN. */
-  read?: Buffer;
-  ended?: boolean;
+  /** What came before, of a connection that was taken. */
+  before?: Unanswered;
+  limits?: Partial<GateLimits>;
+}
+
+export interface GateLimits {
+  /** A head, from its first byte to its last, milliseconds. */
+  headMs: number;
+  /** A connection without a request; a body of which nothing comes; a client that takes nothing of an answer. */
+  idleMs: number;
 }
 
 export interface Gate {
@@ -84,10 +106,7 @@ export interface Gate {
 }
 
 const lingerMs = 2000;
-/** A head, from its first byte to its last. */
-const headMs = 30_000;
-/** A connection without a request; and one whose client takes nothing of an answer. */
-const idleMs = 60_000;
+const defaults: GateLimits = { headMs: 30_000, idleMs: 60_000 };
 /** So much is read ahead of an answer. */
 const aheadBytes = 1 << 16;
 
@@ -98,10 +117,11 @@ const aheadBytes = 1 << 16;
  */
 export function openGate<S extends object>(socket: Socket, options: GateOptions<S>): Gate {
   const { server, tuple, service } = options;
+  const { headMs, idleMs } = { ...defaults, ...options.limits };
   /** head: between requests. asked: it may leave. request: answered here, `bodyLeft` bytes of it to come. open: for good. */
   let state: 'head' | 'asked' | 'request' | 'open' | 'gone' = 'head';
-  let kept = options.read ?? Buffer.alloc(0);
-  let ended = options.ended ?? false;
+  let kept = options.before?.read ?? Buffer.alloc(0);
+  let ended = options.before?.ended ?? false;
   let bodyLeft = 0;
   let isAnswered = true;
   let finishing = false;
@@ -119,7 +139,9 @@ export function openGate<S extends object>(socket: Socket, options: GateOptions<
       if (state !== 'asked' && kept.length < aheadBytes) socket.resume();
     });
     side.on('error', () => {});
-    side.answered = () => {
+    side.changed = () => {
+      if (state === 'open') waitForHead(idleMs);
+      if (side?.underWay.size) return;
       isAnswered = true;
       if (state === 'request' && bodyLeft === 0) between();
     };
@@ -155,7 +177,9 @@ export function openGate<S extends object>(socket: Socket, options: GateOptions<
       openForGood();
       return;
     }
-    const asking = options.ask?.(head, socket, () => kept, service, tuple);
+    const asking = isCountable(head)
+      ? options.ask?.(head, socket, () => ({ read: kept, ended }), service, tuple)
+      : undefined;
     if (!asking) {
       admit(head);
       return;
@@ -196,7 +220,21 @@ export function openGate<S extends object>(socket: Socket, options: GateOptions<
     pass(kept);
     kept = Buffer.alloc(0);
     if (ended) passEnd();
+    waitForHead(headMs);
   }
+
+  /** Where the server reads by itself it has no limit of its own on how long the next head may take. */
+  function waitForHead(ms: number): void {
+    clearTimeout(headTimer);
+    if (side?.underWay.size) return;
+    if (finishing) close();
+    else headTimer = setTimeout(() => socket.destroy(), ms);
+  }
+
+  /** Nothing happens until the client does something. */
+  const waitsForClient = () =>
+    socket.writableLength > 0 ||
+    (!socket.isPaused() && [...(side?.underWay ?? [])].some((request) => !request.complete));
 
   function more(bytes: Buffer): void {
     if (state === 'gone') return;
@@ -248,14 +286,16 @@ export function openGate<S extends object>(socket: Socket, options: GateOptions<
   });
   socket.on('timeout', () => {
     if (state === 'head') close();
-    else if (socket.writableLength > 0) socket.destroy();
+    else if (state !== 'asked' && waitsForClient()) socket.destroy();
   });
   socket.setTimeout(idleMs);
+  // A client that is gone without a word, while its answer is waited for, is noticed by the kernel.
+  socket.setKeepAlive(true, idleMs);
   look();
   return {
     finish() {
       finishing = true;
-      if (state === 'head') close();
+      if (state === 'head' || (state === 'open' && !side?.underWay.size)) close();
     },
   };
 }
@@ -271,7 +311,14 @@ export function createGateServer(handler: Handler): Server {
   // The gate has limits of its own on how long a head may take; a body may take as long as its client needs.
   const server = createServer({ keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0 }, (request, response) => {
     const side = request.socket instanceof Side ? request.socket : undefined;
-    response.once('close', () => side?.answered());
+    if (side) {
+      side.underWay.add(request);
+      response.once('close', () => {
+        side.underWay.delete(request);
+        side.changed();
+      });
+      side.changed();
+    }
     handler(request, response, side);
   });
   (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;

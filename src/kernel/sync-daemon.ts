@@ -18,6 +18,8 @@ export interface SyncDaemon {
   /** Number of that interface. */
   index: number;
   syncId: number;
+  /** Whether the kernel still has it. Throws KernelError. */
+  isThere(): boolean;
   /** Ends the thread and removes the interface; the entries stay. */
   stop(): void;
 }
@@ -43,6 +45,7 @@ export function startSyncDaemon(): SyncDaemon {
       interface: linkName,
       index,
       syncId,
+      isThere: () => daemons(generic).some(isOurs),
       stop() {
         allowing(['ESRCH', 'EEXIST'], () =>
           command(generic, 'stop the sync daemon', CMD.DEL_DAEMON, { STATE: STATE_BACKUP }),
@@ -91,7 +94,7 @@ function removeLink(routes: Netlink, index: number): void {
 function startDaemon(generic: Netlink): void {
   const running = daemons(generic).find(({ STATE }) => STATE === STATE_BACKUP);
   if (running) {
-    if (running.MCAST_IFN === linkName && running.SYNC_ID === syncId) return;
+    if (isOurs(running)) return;
     throw new KernelError(
       'EBUSY',
       `cannot start the sync daemon: one runs already on ${running.MCAST_IFN} (ipvsadm -L --daemon), and a kernel has one; connections cannot be handed over beside it`,
@@ -107,6 +110,9 @@ function startDaemon(generic: Netlink): void {
 }
 
 type Daemon = Values<typeof DAEMON_ATTR>;
+
+const isOurs = ({ STATE, MCAST_IFN, SYNC_ID }: Daemon): boolean =>
+  STATE === STATE_BACKUP && MCAST_IFN === linkName && SYNC_ID === syncId;
 
 function daemons(generic: Netlink): Daemon[] {
   const write = (to: Writer) => writeCommand(to, CMD.GET_DAEMON);

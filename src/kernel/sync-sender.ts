@@ -13,6 +13,8 @@ export interface SyncSender {
    * of this turn of the event loop, many in one message; the kernel takes it some milliseconds later.
    */
   enter(entry: SyncEntry): void;
+  /** Why nothing that is sent arrives any more; undefined: it does, as far as this host can tell. */
+  fault(): Error | undefined;
   /** Messages that the kernel has lost since the start, for want of memory. */
   lost(): number;
   close(): void;
@@ -22,7 +24,7 @@ export interface SyncSender {
 const group = { address: '224.0.0.81', port: 8848 };
 
 /** Starts the sync daemon, and opens the way to it. Throws KernelError. */
-export function openSyncSender(failed: (error: Error) => void): SyncSender {
+export function openSyncSender(): SyncSender {
   const daemon = startSyncDaemon();
   let fd: number;
   try {
@@ -32,12 +34,13 @@ export function openSyncSender(failed: (error: Error) => void): SyncSender {
     throw error;
   }
   let waiting: SyncEntry[] = [];
+  let failure: Error | undefined;
   const flush = () => {
     const entries = waiting;
     waiting = [];
     for (const message of encodeSync(daemon.syncId, entries)) {
       const sent = libc.send(fd, message);
-      if (sent < 0) failed(kernelError('tell IPVS of connections', { errno: -sent }));
+      if (sent < 0) failure ??= kernelError('tell IPVS of connections', { errno: -sent });
     }
   };
   const lostBefore = drops();
@@ -46,11 +49,18 @@ export function openSyncSender(failed: (error: Error) => void): SyncSender {
       if (waiting.length === 0) setImmediate(flush);
       waiting.push(entry);
     },
+    fault() {
+      try {
+        if (!daemon.isThere()) failure ??= new Error('the sync daemon of IPVS was stopped');
+      } catch (error) {
+        failure ??= error as Error;
+      }
+      return failure;
+    },
     lost: () => drops() - lostBefore,
     close() {
       flush();
       libc.close(fd);
-      fd = -1;
       daemon.stop();
     },
   };

@@ -91,8 +91,9 @@ export function restore({ vip, port, client, clientPort }: Tuple, tcp: TcpState)
     set(fd, N.TCP_QUEUE_SEQ, tcp.receiveNext);
     set(fd, N.TCP_REPAIR_QUEUE, N.QUEUE.send);
     set(fd, N.TCP_QUEUE_SEQ, tcp.sendNext);
-    // Before connect(), which computes the size of the segments from it.
-    set(fd, N.TCP_MAXSEG, tcp.segment);
+    // Before connect(), which computes the size of the segments from it. Within what may be set (do_tcp_setsockopt); the
+    // client's own limit, which may be beyond, comes with the options below.
+    set(fd, N.TCP_MAXSEG, Math.min(32_767, Math.max(88, tcp.segment)));
     must(`connect to ${client}`, libc.connect(fd, sockaddr({ address: client, port: clientPort })));
     setBytes(fd, N.TCP_REPAIR_OPTIONS, optionsOf(tcp));
     // Ahead of what the client may have seen, or it drops the first segments (PAWS).

@@ -22,6 +22,7 @@ const routes: Record<string, string[]> = {
   '/v1/events': ['get'],
   '/metrics': ['get'],
   '/v1/doctor': ['get'],
+  '/v1/front': ['get'],
   '/healthz': ['get'],
   '/openapi.json': ['get'],
   '/v1/whoami': ['get'],

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { frontDesiredSchema } from '../../src/handoff-schema.ts';
 import { startController, vip } from './site.ts';
@@ -42,4 +43,19 @@ t.test('an agent that says which machine it is has the same secret as the front'
   t.equal((await c.call('GET', '/v1/agents/rs1/desired')).body.handoff, undefined);
   const { body: other } = await c.call('GET', '/v1/agents/rs1/desired?machineId=another');
   t.not(other.handoff.key, front.keys.rs1);
+});
+
+t.test('that nobody answers such ports for want of a front is said, and not while it asks', async (t) => {
+  const c = await startController(t);
+  await c.call('PUT', '/v1/pools/web?waitMs=5000', pool);
+  const problems = async () => (await c.call('GET', '/v1/status')).body.problems as string[];
+  const words = /dsr-front does not run, so nobody answers 192\.0\.2\.100:80/;
+  const end = performance.now() + 20_000;
+  while (!words.test((await problems()).join()) && performance.now() < end) await sleep(100);
+  t.match(await problems(), [words]);
+  const { version } = (await c.call('GET', '/v1/front')).body;
+  const asking = c.call('GET', `/v1/front?version=${version}&waitMs=300`);
+  t.same(await problems(), []);
+  await asking;
+  t.same(await problems(), [], 'it asks again in a moment');
 });

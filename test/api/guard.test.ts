@@ -19,7 +19,7 @@ t.test(
     const { body: document } = await c.call('GET', '/openapi.json');
     const open = ['/healthz', '/openapi.json', '/v1/ca'];
     const changesNothing = ['/v1/plan', '/v1/explain', '/v1/whoami'];
-    const adminsOwn = ['/v1/tokens', '/v1/audit'];
+    const adminsOwn = ['/v1/tokens', '/v1/audit', '/v1/front'];
     const agents = /^\/v1\/agents\/\{name\}\/(desired|report|token)$/;
     const may = (who: Holder, verb: string, path: string): boolean => {
       if (open.includes(path)) return true;

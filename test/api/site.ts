@@ -7,6 +7,7 @@ import t, { type Test } from 'tap';
 import { buildApi } from '../../src/api/app.ts';
 import type { TlsIdentity } from '../../src/api/connections.ts';
 import type { Api, ApiContext } from '../../src/api/context.ts';
+import { watchFront } from '../../src/api/front.ts';
 import type { State } from '../../src/core/state.ts';
 import { startCapacity } from '../../src/director/capacity.ts';
 import { type Director, startDirector } from '../../src/director/reconcile.ts';
@@ -132,6 +133,7 @@ export async function startController(t: Test, options: ControllerOptions = {}):
       trust: options.trust,
       reach: options.reach,
       linkKeys: (name, machineId) => Buffer.from(`${name} ${machineId}`).toString('base64url'),
+      front: watchFront(),
       version: '0.0.0',
       interface: 'eth0',
       manageVip,

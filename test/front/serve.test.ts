@@ -66,6 +66,7 @@ async function serve(
       if (!refused) socket.destroy();
       return refused;
     },
+    waiting: () => 0,
     holds: () => false,
     received: () => false,
     closed: () => {},
@@ -73,6 +74,7 @@ async function serve(
   const front = createFront({
     services: () => new Map([['127.0.0.1 80', service]]),
     exchangeOf: exchange,
+    mayAskFor: () => true,
     isFit: () => true,
     moved: (name, _, isGone) => moves.push([name, isGone]),
     log: { info: () => {}, warn: (keys) => warnings.push(keys) },

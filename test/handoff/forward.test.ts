@@ -172,3 +172,83 @@ t.test('a client that goes away is not answered any more', async (t) => {
   await gone;
   t.pass('the web server was told');
 });
+
+t.test('an upload that is answered before it has come whole ends there, and the connection goes on', async (t) => {
+  let count = 0;
+  const rude = createTcp((socket) => {
+    socket.on('error', () => {});
+    // Neither reads further nor closes.
+    socket.once('data', () => {
+      const body = ++count === 1 ? '413' : '200';
+      socket.write(`HTTP/1.1 ${body} X\r\nContent-Length: 3\r\n\r\n${body}`);
+      socket.pause();
+    });
+    t.teardown(() => socket.destroy());
+  }).listen(0, '127.0.0.1');
+  await once(rude, 'listening');
+  t.teardown(() => rude.close());
+  const { port, to } = await proxy(t, () => ({}));
+  to.port = (rude.address() as AddressInfo).port;
+  const socket = connect(port, '127.0.0.1');
+  t.teardown(() => socket.destroy());
+  let got = '';
+  socket.on('data', (data) => {
+    got += data;
+  });
+  const has = async (what: RegExp) => {
+    while (!what.test(got)) await once(socket, 'data');
+  };
+  const bytes = 20_000_000;
+  socket.write(`POST / HTTP/1.1\r\nHost: h\r\nContent-Length: ${bytes}\r\n\r\n`);
+  socket.write(Buffer.alloc(bytes), () => socket.write('GET / HTTP/1.1\r\nHost: h\r\n\r\n'));
+  await has(/413$/);
+  await has(/200$/);
+  t.match(got, /^HTTP\/1.1 413 .*413HTTP\/1.1 200 .*200$/s);
+});
+
+t.test('an answer that may not be passed on is a 502', async (t) => {
+  for (const line of ['HTTP/1.1 404 a\x01b', 'HTTP/1.1 099 Low', 'nonsense']) {
+    const odd = createTcp((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => socket.end(`${line}\r\nContent-Length: 0\r\n\r\n`));
+    }).listen(0, '127.0.0.1');
+    await once(odd, 'listening');
+    t.teardown(() => odd.close());
+    const { port, to, failures } = await proxy(t, () => ({}));
+    to.port = (odd.address() as AddressInfo).port;
+    t.equal((await ask(port, '/')).status, 502, JSON.stringify(line));
+    t.equal(failures.length, 1);
+  }
+});
+
+t.test(
+  'what says where a message ends, and to whom it goes, is not of one connection, whatever Connection says',
+  async (t) => {
+    const { port, asked } = await proxy(t, () => ({}));
+    const body = Buffer.from('GET /x HTTP/1.1\r\nHost: h\r\n\r\n');
+    const headers = { connection: 'content-length, host', 'content-length': String(body.length) };
+    await ask(port, '/', { headers, body });
+    t.equal(asked.length, 1);
+    t.ok(asked[0]?.body.equals(body));
+    t.match(asked[0]?.request.headers.host, /^127\.0\.0\.1:/);
+  },
+);
+
+t.test('what one web server does not have another one is asked for', async (t) => {
+  const otherwise: { now?: () => void } = {};
+  let asked = 0;
+  const { port } = await proxy(t, ({ url }) => ({ status: url === '/gone' ? 410 : 404, body: Buffer.from('no') }), {
+    otherwise: () => {
+      asked++;
+      otherwise.now?.();
+    },
+  });
+  const ended = new Promise<void>((resolve) => {
+    otherwise.now = resolve;
+  });
+  const socket = connect(port, '127.0.0.1');
+  socket.write('GET /gone HTTP/1.1\r\nHost: h\r\n\r\n');
+  await ended;
+  t.equal(asked, 1);
+  socket.destroy();
+});

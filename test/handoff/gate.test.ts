@@ -8,7 +8,7 @@ import { createGateServer, type Gate, type GateOptions, openGate, type Side } fr
 type Ask = NonNullable<GateOptions<object>['ask']>;
 
 /** A port behind gates; what is asked for comes back as text. */
-async function serve(t: Test, ask?: Ask) {
+async function serve(t: Test, ask?: Ask, limits?: GateOptions<object>['limits']) {
   const heads: (RequestHead | undefined)[] = [];
   const gates: Gate[] = [];
   const left: Socket[] = [];
@@ -17,7 +17,10 @@ async function serve(t: Test, ask?: Ask) {
     heads.push(side?.head);
     const parts: Buffer[] = [];
     request.on('data', (data) => parts.push(data));
-    request.on('end', () => response.end(`${request.method} ${request.url} ${Buffer.concat(parts).length}\n`));
+    request.on('end', async () => {
+      if (request.url === '/slow') await sleep(600);
+      response.end(`${request.method} ${request.url} ${Buffer.concat(parts).length}\n`);
+    });
   });
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     const asking: Ask | undefined =
@@ -29,7 +32,16 @@ async function serve(t: Test, ask?: Ask) {
       });
     const tuple = { vip: '127.0.0.1', port: 80, client: '127.0.0.1', clientPort: socket.remotePort ?? 0 };
     const over1 = () => void over++;
-    gates.push(openGate(socket, { server: http, tuple, service: {}, over: over1, ...(asking && { ask: asking }) }));
+    gates.push(
+      openGate(socket, {
+        server: http,
+        tuple,
+        service: {},
+        over: over1,
+        ...(asking && { ask: asking }),
+        ...(limits && { limits }),
+      }),
+    );
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -125,10 +137,10 @@ t.test('Connection: close is kept', async (t) => {
 
 t.test('a connection that leaves takes with it all that was not answered, and is left alone', async (t) => {
   const asked: string[] = [];
-  const { port, left, over } = await serve(t, (head, _, read) => {
+  const { port, left, over } = await serve(t, (head, _, unanswered) => {
     if (head.path === '/stays') return undefined;
     return sleep(50).then(() => {
-      asked.push(read().toString());
+      asked.push(unanswered().read.toString());
       return head.path === '/goes';
     });
   });
@@ -172,7 +184,7 @@ t.test('what came before the gate, and that the client has ended, count', async 
   });
   const tuple = { vip: '127.0.0.1', port: 80, client: '127.0.0.1', clientPort: 1 };
   const server = createServer({ allowHalfOpen: true }, (socket) => {
-    openGate(socket, { server: http, tuple, service: {}, read: Buffer.from(get('/x')), ended: true });
+    openGate(socket, { server: http, tuple, service: {}, before: { read: Buffer.from(get('/x')), ended: true } });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const one = await client(t, (server.address() as AddressInfo).port);
@@ -181,4 +193,43 @@ t.test('what came before the gate, and that the client has ended, count', async 
   t.equal(seen[0]?.head?.path, '/x');
   one.socket.destroy();
   server.close();
+});
+
+t.test('a client that goes no further is not waited for, one whose answer takes long is', async (t) => {
+  const { port, over } = await serve(t, undefined, { headMs: 200, idleMs: 300 });
+  const starts = {
+    'half a head': 'GET / HTTP/1.1\r\n',
+    'a head that is no head': 'GET / HTTP/1.1\nX',
+    'half a body': 'POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nx',
+    'half a chunk': 'POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab',
+    'nothing after an answer': 'POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  };
+  for (const [what, text] of Object.entries(starts)) {
+    const before = over();
+    const one = await client(t, port);
+    one.socket.write(text);
+    const closed = once(one.socket, 'close');
+    one.socket.once('end', () => one.socket.end());
+    await closed;
+    while (over() === before) await sleep(5);
+    t.pass(what);
+  }
+  const slow = await client(t, port);
+  slow.socket.write('POST /slow HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n');
+  await slow.until(/POST \/slow 0\n/);
+  t.match(slow.got(), /200 OK/);
+});
+
+t.test('a gate that is open for good ends too when it is to finish', async (t) => {
+  const { port, gates } = await serve(t);
+  const one = await client(t, port);
+  const post = (path: string) => `POST ${path} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`;
+  one.socket.write(post('/a'));
+  await one.until(/POST \/a 0\n/);
+  one.socket.write(post('/slow'));
+  await sleep(50);
+  gates[0]?.finish();
+  await once(one.socket, 'end');
+  t.match(one.got(), /POST \/slow 0\n/, 'what was under way is answered');
+  one.socket.end();
 });

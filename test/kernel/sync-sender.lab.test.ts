@@ -5,9 +5,6 @@ import { lab, sh, until } from './lab.ts';
 
 const vip = '192.0.2.100';
 const rs = '192.0.2.11';
-const failed = (error: Error) => {
-  throw error;
-};
 
 const entry = (clientPort: number, more: Partial<SyncEntry> = {}): SyncEntry => ({
   vip,
@@ -32,7 +29,7 @@ const table = (): Record<string, string> =>
 lab(t, 'entries reach the kernel, change in place, and move from one destination to another', async (t) => {
   sh(`ip addr add ${vip}/32 dev lo; ipvsadm -A -t ${vip}:80 -s rr; ipvsadm -a -t ${vip}:80 -r ${vip} -w 1
       ipvsadm -a -t ${vip}:80 -r ${rs} -w 0; ipvsadm -a -t ${vip}:80 -r 192.0.2.12 -w 0`);
-  const sender = openSyncSender(failed);
+  const sender = openSyncSender();
   const shows = async (port: number, want: string) => {
     await until(() => table()[port] === want, 3000);
     t.equal(table()[port], want);
@@ -61,7 +58,7 @@ lab(t, 'IPv6 entries reach the kernel too', async (t) => {
   sh(
     `ip addr add ${vip6}/128 dev lo; ipvsadm -A -t [${vip6}]:80 -s rr; ipvsadm -a -t [${vip6}]:80 -r [2001:db8::11]:80 -g -w 0`,
   );
-  const sender = openSyncSender(failed);
+  const sender = openSyncSender();
   sender.enter(entry(6000, { vip: vip6, client: '2001:db8:51::10', destination: '2001:db8::11' }));
   await until(() => /2001:db8:51::10/.test(sh('ipvsadm -Lnc')), 3000);
   t.match(sh('ipvsadm -Lnc'), /TCP .* ESTABLISHED \[2001:db8:51::10\]:6000 .*\[2001:db8::11\]:80/);
@@ -69,10 +66,37 @@ lab(t, 'IPv6 entries reach the kernel too', async (t) => {
 });
 
 lab(t, 'what an earlier run left is taken over, and another daemon is told of', async (t) => {
-  const first = openSyncSender(failed);
-  const second = openSyncSender(failed);
+  const first = openSyncSender();
+  const second = openSyncSender();
   second.close();
   first.close();
   sh('ip link add other0 type dummy; ip link set other0 up; ipvsadm --start-daemon backup --mcast-interface other0');
-  t.throws(() => openSyncSender(failed), { code: 'EBUSY', message: /other0/ });
+  t.throws(() => openSyncSender(), { code: 'EBUSY', message: /other0/ });
+});
+
+lab(t, 'that nothing arrives any more is known: the daemon was stopped, its link is down, or gone', async (t) => {
+  const spoils = {
+    'the daemon was stopped': 'ipvsadm --stop-daemon backup',
+    'its link is down': 'ip link set dsr-sync down',
+    'its link is gone': 'ip link del dsr-sync',
+  };
+  for (const [what, spoil] of Object.entries(spoils)) {
+    sh(
+      `ipvsadm -C; ipvsadm -A -t ${vip}:80 -s rr; ipvsadm -a -t ${vip}:80 -r ${vip} -w 1; ipvsadm -a -t ${vip}:80 -r ${rs} -w 0`,
+    );
+    const sender = openSyncSender();
+    sender.enter(entry(7000));
+    await until(() => table()[7000] !== undefined, 3000);
+    t.equal(sender.fault(), undefined);
+    sh(spoil);
+    sender.enter(entry(7001));
+    await until(() => sender.fault() !== undefined, 3000);
+    t.ok(sender.fault(), what);
+    sender.close();
+    const next = openSyncSender();
+    next.enter(entry(7002));
+    await until(() => table()[7002] !== undefined, 3000);
+    t.ok(table()[7002], `${what}: the next one works`);
+    next.close();
+  }
 });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { makeFrontSite } from './handoff-site.ts';
 import { ipvs } from './kernel.ts';
@@ -36,6 +37,27 @@ for (const keepAlive of ['proxy', 'hand-back'] as const)
     site.startFront();
     await site.waitForLinks(2);
   });
+
+t.test('that IPVS can no longer be told of connections is noticed and mended before a client notices', async (t) => {
+  const before = await site.resets(director);
+  let over = false;
+  const asking = site.scenarios(10, 4, ['jpg', '10 MB']).finally(() => {
+    over = true;
+  });
+  let stops = 0;
+  while (!over) {
+    const { exitCode } = await director.exec(['ipvsadm', '--stop-daemon', 'backup'], { reject: false });
+    if (exitCode === 0) stops++;
+    await sleep(700);
+  }
+  allWell(t, await asking, 20);
+  t.ok(stops > 2, `stopped ${stops} times`);
+  t.equal((await site.resets(director)) - before, 0, 'the director reset nobody');
+  const { handedOver = 0 } = await site.endFront();
+  t.ok(handedOver > 4, `${handedOver} were handed over all the same`);
+  site.startFront();
+  await site.waitForLinks(2);
+});
 
 t.test('of large images next to nothing leaves through the director', async (t) => {
   const before = await site.counters();

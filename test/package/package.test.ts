@@ -200,7 +200,11 @@ t.test('installed, run, upgraded, removed and purged on a machine', { skip: noBo
     for path in /etc/x /usr/x /proc/sys/kernel/domainname /proc/sys/vm/swappiness; do test -w $path && echo "$path can be written"; done
     ls -A /home/ /root/ | grep -v : || true'`);
   t.equal(sandbox.trim(), '');
-  t.match(await run(`grep -h CapEff /proc/$(${pid})/status`), /0{12}3000$/m, 'CAP_NET_ADMIN and CAP_NET_RAW');
+  t.match(
+    await run(`grep -h CapEff /proc/$(${pid})/status`),
+    /0{12}3400$/m,
+    'CAP_NET_BIND_SERVICE, CAP_NET_ADMIN and CAP_NET_RAW',
+  );
 
   const told = 'the controller is not followed; this host stays as it is {';
   await run(`systemctl stop director; ${waitFor(`grep -q "^${told}" < <(journalctl -u dsr-agent -p warning -o cat)`)}`);

@@ -49,7 +49,7 @@ t.test('the controller works within the limits of its unit', { skip }, async (t)
   const waitFor = (condition: string) =>
     `for i in $(seq 1200); do ${condition} && break; sleep 0.1; done; ${condition} || { journalctl -u dsr-controller -u rs1 -o cat | tail -30; ipvsadm -Ln; exit 1; }`;
 
-  await run('systemctl start dsr-controller');
+  await run('systemctl start dsr-controller || { journalctl -u dsr-controller -o cat | tail -30; exit 1; }');
   t.match(await run('systemctl status dsr-controller'), /Status: "0 pools, revision \d+"/, 'ready, with its status');
   t.equal(await run('stat -c %a /run/dsr /var/lib/dsr'), '700\n700');
   await run(

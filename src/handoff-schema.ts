@@ -55,6 +55,8 @@ const id = z.number().int().min(0);
 
 /** What goes both ways over a link, a line each; who has a connection offers it. */
 export const frameSchema = z.discriminatedUnion('kind', [
+  /** From the front, first: which one it is; another start of it is another one. */
+  z.object({ kind: z.literal('hello'), instance: z.string().max(64) }),
   /** Take this connection: restore it, and wait. `read`: what the client sent that is not answered, base64. */
   z.object({ kind: z.literal('take'), id, ...tuple, tcp: tcpSchema, read: z.string().max(200_000) }),
   z.object({ kind: z.literal('took'), id }),

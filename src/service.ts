@@ -47,7 +47,7 @@ export function serve(
   look();
   return (status, withinMs) => {
     stopping = true;
-    const longer = withinMs === undefined ? {} : { EXTEND_TIMEOUT_USEC: String(withinMs * 1000) };
+    const longer = withinMs === undefined ? {} : { EXTEND_TIMEOUT_USEC: String(Math.ceil(withinMs * 1000)) };
     manager.tell({ STOPPING: '1', STATUS: status, ...longer });
   };
 }

@@ -46,7 +46,7 @@ t.test('a stop is told with the time that it may take, and its status stays', as
   const now = { ready: true, rounds: 0, status: 'works' };
   const { socket, stopping } = served(t, now);
   socket.heard();
-  stopping('drains', 40_000);
+  stopping('drains', 39_999.9996);
   stopping('stops');
   now.status = 'changed meanwhile';
   await sleep(200);

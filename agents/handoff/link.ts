@@ -23,9 +23,11 @@ export interface Link {
 const retryMs = 500;
 const mostRetryMs = 4000;
 
+/** @param met told at each new link which front is there */
 export function keepLink(
   to: FrontAt,
   options: Omit<ExchangeOptions, 'channel'>,
+  met: (instance: string) => void,
   log: Record<'info' | 'warn', (keys: object, message: string) => void>,
 ): Link {
   let channel: Channel | undefined;
@@ -40,7 +42,7 @@ export function keepLink(
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 5000);
     const made = openChannel(socket, {
-      received: (frame) => void exchange?.received(frame),
+      received: (frame) => (frame.kind === 'hello' ? met(frame.instance) : exchange?.received(frame)),
       closed: (error) => {
         exchange?.closed();
         exchange = undefined;

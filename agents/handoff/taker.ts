@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Tuple } from '../../src/core/handoff/tcp-state.ts';
 import type { RequestHead } from '../../src/core/url/request.ts';
-import type { ExchangeOptions, Taken } from '../../src/handoff/exchange.ts';
+import type { ExchangeOptions, Orphan, Taken } from '../../src/handoff/exchange.ts';
 import { webServer } from '../../src/handoff/forward.ts';
 import { type Gate, openGate } from '../../src/handoff/gate.ts';
 import { adopt } from '../../src/handoff/sockets.ts';
@@ -32,6 +32,9 @@ export interface TakerOptions {
   log: Record<'info' | 'warn', (keys: object, message: string) => void>;
 }
 
+/** A front that was killed is there again within it. */
+const orphanMs = 10_000;
+
 interface Open {
   service: Service;
   tarPit?: TarPit;
@@ -45,6 +48,9 @@ export function createTaker({ name, front, root, server, log }: TakerOptions): T
   let key: string | undefined;
   let link: Link | undefined;
   let stopping = false;
+  /** The front that the link leads to, and connections that were half taken when a link went, by when and from whom. */
+  let instance = '';
+  let orphans: { orphan: Orphan; of: string; timer: NodeJS.Timeout }[] = [];
 
   const frontAt = (): FrontAt | undefined => (key === undefined ? undefined : { ...front, name, key });
   const origin = splitOrigin(server ?? '');
@@ -95,8 +101,25 @@ export function createTaker({ name, front, root, server, log }: TakerOptions): T
       if (one) serve(socket, taken.tuple, one.service, taken);
       else socket.destroy();
     },
+    orphaned(orphan) {
+      const timer = setTimeout(() => {
+        orphans = orphans.filter((one) => one.orphan !== orphan);
+        orphan.discard();
+      }, orphanMs);
+      orphans.push({ orphan, of: instance, timer });
+    },
     log: (keys, message) => log.warn(keys, message),
   };
+
+  /** The same front answers by itself what it did not see taken; if it is another one, the one before can no more. */
+  function met(now: string): void {
+    instance = now;
+    for (const { orphan, of, timer } of orphans.splice(0)) {
+      clearTimeout(timer);
+      if (of === now || stopping) orphan.discard();
+      else orphan.goOn();
+    }
+  }
 
   function listen(one: Open): void {
     const { vip, port } = one.service;
@@ -138,7 +161,7 @@ export function createTaker({ name, front, root, server, log }: TakerOptions): T
         key = handoff?.key;
       }
       const at = frontAt();
-      if (at && !link) link = keepLink(at, exchanging, log);
+      if (at && !link) link = keepLink(at, exchanging, met, log);
       const missing =
         ports.size > 0 && root === undefined && server === undefined
           ? [
@@ -154,6 +177,10 @@ export function createTaker({ name, front, root, server, log }: TakerOptions): T
       // Those that are half taken count: the front may believe already that they are this agent's.
       while (gates.size + (link?.exchange()?.waiting() ?? 0) > 0 && performance.now() < end) await sleep(20);
       link?.stop();
+      for (const { orphan, timer } of orphans.splice(0)) {
+        clearTimeout(timer);
+        orphan.discard();
+      }
       for (const { tarPit } of open.values()) tarPit?.close();
     },
   };

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { Server as HttpServer } from 'node:http';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
@@ -35,6 +36,8 @@ export interface LinkOptions {
 const retryMs = 500;
 /** What is being answered for an agent that has left may still come to its end. */
 const leaveMs = 60_000;
+const quietMs = 60_000;
+const mostRefused = 1000;
 
 /** Listens for agents, as soon as it can. */
 export function listenForAgents({ listen, http, exchangeWith, told, log }: LinkOptions): Links {
@@ -43,8 +46,11 @@ export function listenForAgents({ listen, http, exchangeWith, told, log }: LinkO
   const open = new Map<string, { channel: Channel; exchange: Exchange }>();
   /** With the secret that each came with. */
   const sockets = new Map<TLSSocket, { name: string; key: string | undefined }>();
+  /** By address: when it was last told that it has been refused. */
+  const refusedAt = new Map<string, number>();
   let trouble: string | undefined;
   let timer: NodeJS.Timeout | undefined;
+  const instance = randomUUID();
   const options = listening(
     (name) => keys.get(name),
     (socket, name) => names.set(socket, name),
@@ -62,7 +68,11 @@ export function listenForAgents({ listen, http, exchangeWith, told, log }: LinkO
     else link(name, socket);
   });
   server.on('tlsClientError', (error, socket) => {
-    log.warn({ from: socket.remoteAddress, reason: error.message }, "somebody does not know an agent's secret");
+    const from = socket.remoteAddress ?? '';
+    if (performance.now() - (refusedAt.get(from) ?? Number.NEGATIVE_INFINITY) < quietMs) return;
+    if (refusedAt.size >= mostRefused) refusedAt.clear();
+    refusedAt.set(from, performance.now());
+    log.warn({ from, reason: error.message.trim() }, "somebody does not know an agent's secret");
   });
 
   function link(name: string, socket: TLSSocket): void {
@@ -78,6 +88,7 @@ export function listenForAgents({ listen, http, exchangeWith, told, log }: LinkO
       },
     });
     const exchange = createExchange({ ...exchangeWith(name), channel });
+    channel.send({ kind: 'hello', instance });
     // A host that is gone without a word is noticed by the kernel.
     socket.setKeepAlive(true, 5000);
     open.set(name, { channel, exchange });

@@ -14,6 +14,14 @@ export interface Taken extends Unanswered {
   fd: number;
 }
 
+/** A connection of which the other end had yet to say whose it is; silent until one of these is called. */
+export interface Orphan {
+  /** It is this end's. */
+  goOn(): void;
+  /** It is the other end's still. */
+  discard(): void;
+}
+
 /** Why a connection stays where it is. */
 export interface Refused {
   /** In words. */
@@ -27,6 +35,8 @@ export interface ExchangeOptions {
   /** Why a connection may not be taken; undefined: it may. */
   refusal(tuple: Tuple): string | undefined;
   taken(connection: Taken): void;
+  /** Of a connection that was half taken when the link went; without this it is forgotten. */
+  orphaned?(orphan: Orphan): void;
   /** Told, before it is so, to which end packets of the connection are to go. */
   route?(tuple: Tuple, to: 'here' | 'there'): void;
   log(keys: object, message: string): void;
@@ -65,7 +75,7 @@ const holdMs = 1000;
 const own = (reason: string): Refused => ({ reason, isPeers: false });
 const peers = (reason: string): Refused => ({ reason, isPeers: true });
 
-export function createExchange({ channel, refusal, taken, route, log }: ExchangeOptions): Exchange {
+export function createExchange({ channel, refusal, taken, orphaned, route, log }: ExchangeOptions): Exchange {
   const offers = new Map<number, (refused: Refused | undefined) => void>();
   const waiting = new Map<number, Taken>();
   const held = new Map<string, () => void>();
@@ -188,8 +198,11 @@ export function createExchange({ channel, refusal, taken, route, log }: Exchange
 
   function go(id: number): void {
     const connection = waiting.get(id);
-    if (!connection) return;
     waiting.delete(id);
+    if (connection) begin(connection);
+  }
+
+  function begin(connection: Taken): void {
     try {
       repair.thaw(connection.fd);
     } catch (error) {
@@ -226,7 +239,11 @@ export function createExchange({ channel, refusal, taken, route, log }: Exchange
     closed() {
       isOpen = false;
       for (const answer of offers.values()) answer(peers('the link is gone'));
-      for (const id of [...waiting.keys()]) forget(id);
+      for (const [id, one] of [...waiting])
+        if (orphaned) {
+          waiting.delete(id);
+          orphaned({ goOn: () => begin(one), discard: () => repair.close(one.fd) });
+        } else forget(id);
     },
   };
 }

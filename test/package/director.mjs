@@ -1,10 +1,11 @@
 // A director's controller as far as an agent needs one, which writes down what it hears. It runs on a machine of its own, so
-// that it is plain JavaScript: director.mjs ADDRESS NAME LOG VIP.
+// that it is plain JavaScript: director.mjs ADDRESS NAME LOG VIP [EDGE].
 import { appendFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 
-const [address, name, log, vip] = process.argv.slice(2);
-const desired = { revision: 1, vips: [{ vip, address: '192.0.2.11', ports: ['80/tcp'] }], probers: [] };
+const [address, name, log, vip, edge] = process.argv.slice(2);
+const wanted = { vip, address: '192.0.2.11', ports: ['80/tcp'], ...(edge && { edge: JSON.parse(edge) }) };
+const desired = { revision: 1, vips: [wanted], probers: [] };
 let leftAt = Number.POSITIVE_INFINITY;
 let said = '';
 const note = (line) => {

@@ -78,8 +78,10 @@ holds(
   t,
   'the unit does not matter: with all figures times a power of two it is the same day',
   fc.property(daysArb, capacityArb, fc.integer({ min: -8, max: 8 }), (days, capacity, n) => {
-    const scaled = days.map((of) => ({ ...of, mbit: of.mbit * 2 ** n }));
-    const { state, fullInDays } = forecast(days, capacity);
+    // Numbers that are all but zero are not exact any more when they are halved.
+    const exact = days.map((of) => ({ ...of, mbit: of.mbit < 1e-9 ? 0 : of.mbit }));
+    const scaled = exact.map((of) => ({ ...of, mbit: of.mbit * 2 ** n }));
+    const { state, fullInDays } = forecast(exact, capacity);
     const other = forecast(scaled, capacity * 2 ** n);
     return other.state === state && other.fullInDays === fullInDays;
   }),

@@ -5,6 +5,7 @@ import type { SyncEntry } from './core/handoff/sync-message.ts';
 import { type Tuple, tupleKey } from './core/handoff/tcp-state.ts';
 import { startFeed } from './front/feed.ts';
 import { createFitness } from './front/fitness.ts';
+import { createGiven } from './front/given.ts';
 import { type Links, listenForAgents } from './front/links.ts';
 import { createPorts, serviceName } from './front/ports.ts';
 import { createFront, type Service } from './front/serve.ts';
@@ -26,7 +27,6 @@ import { splitOrigin } from './url-schema.ts';
 const finishMs = 10_000;
 /** After messages were lost. */
 const restMs = 10_000;
-const mostGiven = 200_000;
 /** How soon it is noticed that IPVS is not told any more; a socket that was given away is held four times as long. */
 const lookMs = 250;
 const recentMs = 2000;
@@ -40,8 +40,7 @@ async function main(): Promise<void> {
   const stateDir = `${settings.stateDir}/front`;
   holdFolder(stateDir, spec.name);
   const gates = new Set<Gate>();
-  /** By tuple: the agent that a connection was given to. */
-  const givenTo = new Map<string, string>();
+  const given = createGiven();
   let desired: FrontDesired = { version: '', ports: [], keys: {} };
   let links: Links | undefined;
   let sender: SyncSender | undefined;
@@ -60,27 +59,21 @@ async function main(): Promise<void> {
     isFit: fitness.isFit,
     services: () => ports.services,
     exchangeOf: (name) => (sender && performance.now() >= restsUntil ? links?.exchangeOf(name) : undefined),
+    connectionsOf: ({ name, isDirector }) => (isDirector ? gates.size : given.count(name)),
     mayAskFor: (socket, { port }, client) => {
       const name = links?.agentOf(socket);
       return isAddress(client) && port.servers.some((server) => server.name === name);
     },
     moved: (name, tuple, isGone) => {
-      if (isGone) remember(tupleKey(tuple), name);
-      else givenTo.delete(tupleKey(tuple));
+      if (isGone) given.add(tupleKey(tuple), name);
+      else given.remove(tupleKey(tuple));
     },
     log,
   });
 
-  /** Connections that an agent lost in its death are never told of: the oldest make room. */
-  const remember = (key: string, name: string) => {
-    givenTo.delete(key);
-    givenTo.set(key, name);
-    if (givenTo.size > mostGiven) for (const oldest of givenTo.keys()) return void givenTo.delete(oldest);
-  };
-
   const admit = (socket: Socket, tuple: Tuple, service: Service, before?: Unanswered) => {
     const over = () => gates.delete(gate);
-    givenTo.delete(tupleKey(tuple));
+    given.remove(tupleKey(tuple));
     const gate = openGate(socket, {
       server: front.http,
       tuple,
@@ -123,7 +116,7 @@ async function main(): Promise<void> {
 
   const exchangeWith = (name: string) => ({
     refusal: (tuple: Tuple) =>
-      givenTo.get(tupleKey(tuple)) === name && ports.services.has(serviceName(tuple))
+      given.to(tupleKey(tuple)) === name && ports.services.has(serviceName(tuple))
         ? undefined
         : 'this connection was not given to you',
     taken: ({ tuple, fd, ...before }: Taken) => {
@@ -147,14 +140,15 @@ async function main(): Promise<void> {
       http: front.http,
       exchangeWith,
       told: (name, frame) => {
-        if (frame.kind !== 'closed' || givenTo.get(tupleKey(frame)) !== name) return;
-        givenTo.delete(tupleKey(frame));
+        if (frame.kind !== 'closed' || given.to(tupleKey(frame)) !== name) return;
+        given.remove(tupleKey(frame));
         for (const [path, bytes] of Object.entries(frame.sizes ?? {})) front.sizes.saw(path, bytes);
         const { vip, port, client, clientPort } = frame;
         const destination = addressOf(name, vip);
         // Its FIN may have been seen by this host alone: the entry would stay as established for a quarter of an hour.
         if (destination !== undefined) enter({ vip, port, client, clientPort }, destination, true);
       },
+      gone: given.forget,
       log,
     });
 

@@ -29,6 +29,8 @@ export interface LinkOptions {
   exchangeWith(name: string): Omit<ExchangeOptions, 'channel'>;
   /** What is said beside the exchange. */
   told(name: string, frame: Frame): void;
+  /** An agent's link is gone: nothing more is said of what it has. */
+  gone(name: string): void;
   log: Record<'info' | 'warn', (keys: object, message: string) => void>;
 }
 
@@ -40,7 +42,7 @@ const quietMs = 60_000;
 const mostRefused = 1000;
 
 /** Listens for agents, as soon as it can. */
-export function listenForAgents({ listen, http, exchangeWith, told, log }: LinkOptions): Links {
+export function listenForAgents({ listen, http, exchangeWith, told, gone, log }: LinkOptions): Links {
   let keys = new Map<string, string>();
   const names = new WeakMap<object, string>();
   const open = new Map<string, { channel: Channel; exchange: Exchange }>();
@@ -83,7 +85,10 @@ export function listenForAgents({ listen, http, exchangeWith, told, log }: LinkO
       },
       closed: (error) => {
         exchange.closed();
-        if (open.get(name)?.channel === channel) open.delete(name);
+        if (open.get(name)?.channel === channel) {
+          open.delete(name);
+          gone(name);
+        }
         log.info({ agent: name, ...(error && { reason: error.message }) }, 'the link of an agent is gone');
       },
     });

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { after, type Breaker, mayTry, newBreaker } from '../core/handoff/breaker.ts';
-import { chooseServer } from '../core/handoff/choice.ts';
+import { chooseServer, leastConnections } from '../core/handoff/choice.ts';
 import { locationOf } from '../core/handoff/redirect.ts';
 import { createSizes, type Sizes } from '../core/handoff/sizes.ts';
 import type { Tuple } from '../core/handoff/tcp-state.ts';
@@ -50,6 +50,8 @@ export interface Front {
 export interface FrontOptions {
   services(): ReadonlyMap<string, Service>;
   exchangeOf(name: string): Exchange | undefined;
+  /** How many connections a server has. */
+  connectionsOf(server: FrontPort['servers'][number]): number;
   /** Whether this socket is of an agent that has a connection of this client. */
   mayAskFor(socket: object, service: Service, client: string): boolean;
   /** Whether a server that clients are redirected to accepts connections. */
@@ -67,6 +69,7 @@ const isWhole = ({ method, body }: RequestHead) => (method === 'GET' || method =
 export function createFront({
   services,
   exchangeOf,
+  connectionsOf,
   mayAskFor,
   isFit,
   moved,
@@ -154,7 +157,8 @@ export function createFront({
       ({ name, isDirector, weight }) =>
         weight > 0 && (isDirector || (exchangeOf(name) !== undefined && mayTry(breakerOf(name), now()))),
     );
-    const server = chooseServer(fit, policy.affinity, head.path, chance());
+    const idlest = policy.affinity === 'url-hash' ? fit : leastConnections(fit, connectionsOf);
+    const server = chooseServer(idlest, policy.affinity, head.path, chance());
     const exchange = server && !server.isDirector ? exchangeOf(server.name) : undefined;
     return server && exchange && give(server.name, exchange, socket, tuple, unanswered);
   };

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readlinkSync, renameSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { createAnswers, directorBehind, type Service } from '../../agents/handoff/answer.ts';
 import { webServer } from '../../src/handoff/forward.ts';
@@ -86,6 +87,44 @@ t.test("files of the folder are sent; whatever leads out of it, or is no file, i
       t.notMatch(got, 'secret');
     }
 });
+
+t.test(
+  'a file that is asked for again and again is sent whole each time, and as it is now a second later',
+  async (t) => {
+    const root = folder(t);
+    const path = join(root, 'a.jpg');
+    const bodyOf = (got: string) => got.slice(got.indexOf('\r\n\r\n') + 4);
+    const openFiles = () =>
+      readdirSync('/proc/self/fd').filter((fd) => {
+        try {
+          return readlinkSync(`/proc/self/fd/${fd}`).startsWith(root);
+        } catch {
+          return false;
+        }
+      }).length;
+    for (const size of [0, 1, 300_000, 20_000_000]) {
+      writeFileSync(path, Buffer.alloc(size, 'o'));
+      const { ask, open } = await answering(t, root);
+      for (let i = 0; i < 3; i++)
+        t.ok((await Promise.all([ask('/a.jpg'), ask('/a.jpg')])).every((got) => bodyOf(got) === 'o'.repeat(size)));
+      // Who goes away in the midst leaves the file open for the others.
+      const gone = open();
+      gone.write('GET /a.jpg HTTP/1.1\r\nHost: h\r\n\r\n');
+      await once(gone, 'readable');
+      gone.destroy();
+      t.equal(bodyOf(await ask('/a.jpg')), 'o'.repeat(size));
+      t.match(await ask('/a.jpg', 'HEAD'), `Content-Length: ${size}\r\n`);
+      writeFileSync(`${path}.new`, 'replaced');
+      renameSync(`${path}.new`, path);
+      const end = performance.now() + 5000;
+      while (bodyOf(await ask('/a.jpg')) !== 'replaced' && performance.now() < end) await sleep(50);
+      t.equal(bodyOf(await ask('/a.jpg')), 'replaced');
+    }
+    const end = performance.now() + 10_000;
+    while (openFiles() > 0 && performance.now() < end) await sleep(50);
+    t.equal(openFiles(), 0, 'none is kept open');
+  },
+);
 
 t.test('a file that is cut while it is sent ends the connection, and nothing else is taken for its rest', async (t) => {
   const root = folder(t);

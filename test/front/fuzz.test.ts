@@ -118,6 +118,7 @@ async function makePair(t: Test, policy: UrlPolicy, servers: { director: number;
   const front = createFront({
     services: () => new Map([[`${vip} 80`, { port }]]),
     exchangeOf: () => exchange,
+    connectionsOf: () => 0,
     mayAskFor: () => true,
     isFit: () => true,
     moved: () => {},

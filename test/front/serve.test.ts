@@ -74,6 +74,7 @@ async function serve(
   const front = createFront({
     services: () => new Map([['127.0.0.1 80', service]]),
     exchangeOf: exchange,
+    connectionsOf: () => 0,
     mayAskFor: () => true,
     isFit: () => true,
     moved: (name, _, isGone) => moves.push([name, isGone]),

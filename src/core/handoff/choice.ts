@@ -22,3 +22,14 @@ export function chooseServer<S extends { name: string; weight: number }>(
     return left < 0;
   });
 }
+
+/** Those that have the fewest connections for their weight, one more included, as the scheduler wlc of IPVS has it. */
+export function leastConnections<S extends { weight: number }>(
+  servers: readonly S[],
+  connectionsOf: (server: S) => number,
+): S[] {
+  const fit = servers.filter(({ weight }) => weight > 0);
+  const loads = fit.map((server) => (connectionsOf(server) + 1) / server.weight);
+  const least = loads.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+  return fit.filter((_, i) => loads[i] === least);
+}

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { chooseServer } from '../../../src/core/handoff/choice.ts';
+import { chooseServer, leastConnections } from '../../../src/core/handoff/choice.ts';
 import { holds } from '../../property.ts';
 
 const serversArb = fc
@@ -50,3 +50,26 @@ t.test('by weight each gets its share', async (t) => {
     ],
   );
 });
+
+holds(
+  t,
+  'given one after the other to who has least, each has as many as its weight says, give or take one',
+  fc.property(serversArb, fc.nat(60), chanceArb, (servers, count, chance) => {
+    const has = new Map(servers.map(({ name }) => [name, 0]));
+    for (let i = 0; i < count; i++) {
+      const server = chooseServer(
+        leastConnections(servers, ({ name }) => has.get(name) ?? 0),
+        'none',
+        '/',
+        chance,
+      );
+      if (server) has.set(server.name, (has.get(server.name) ?? 0) + 1);
+    }
+    const weights = servers.reduce((sum, { weight }) => sum + weight, 0);
+    return servers.every(({ name, weight }) => {
+      const due = weights === 0 ? 0 : (count * weight) / weights;
+      const is = has.get(name) ?? 0;
+      return weight === 0 ? is === 0 : Math.abs(is - due) <= servers.length;
+    });
+  }),
+);

@@ -168,6 +168,14 @@ async function main(): Promise<void> {
       trouble = message;
     }
   };
+  const closeSender = () => {
+    try {
+      sender?.close();
+    } catch (error) {
+      log.warn({ err: error }, 'what the sync daemon needed stays');
+    }
+    sender = undefined;
+  };
   const look = setInterval(() => {
     rounds++;
     forgetOld();
@@ -178,8 +186,7 @@ async function main(): Promise<void> {
     if (fault) {
       trouble = fault.message;
       log.error({ reason: trouble }, 'nothing can be handed over; the director answers by itself');
-      sender.close();
-      sender = undefined;
+      closeSender();
       openSender();
       return;
     }
@@ -228,7 +235,7 @@ async function main(): Promise<void> {
     while (gates.size + front.agentsRequests() > 0 && performance.now() < end)
       await new Promise((resolve) => setTimeout(resolve, 20));
     await links?.close();
-    sender?.close();
+    closeSender();
   });
 }
 

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { request as requestPlain } from 'node:http';
 import { request as requestTls } from 'node:https';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
@@ -12,6 +13,7 @@ import { type EdgeFound, edgeKey, edgeWanted } from '../src/core/url/edge.ts';
 import { type EdgeService, edgeMarker, edgeNginx, edgePath } from '../src/core/url/edge-nginx.ts';
 import type { AgentDesired } from '../src/schema.ts';
 import { writeWhole } from '../src/store/whole-file.ts';
+import { splitOrigin } from '../src/url-schema.ts';
 import type { EdgeSettings } from './settings.ts';
 
 export interface EdgeOptions {
@@ -169,11 +171,13 @@ async function findAll(
     const is = await shown(service);
     const old = is === undefined ? silent(service) : is === stamp ? undefined : 'nginx still answers by older rules';
     const words = (problem ?? old)?.slice(0, 500);
+    const originProblem = is === undefined ? undefined : await originTrouble(service.origin);
     return [
       edgeKey(service.vip, `${service.port}/tcp`),
       {
         serving: is !== undefined,
         ...(words !== undefined && { problem: words }),
+        ...(originProblem !== undefined && { originProblem }),
         ...(service.tls && expires !== undefined && { certificateExpires: expires }),
       },
     ] as const;
@@ -183,6 +187,25 @@ async function findAll(
 
 const silent = ({ vip, port }: EdgeService) =>
   `nobody answers by it on port ${port} of ${vip}: nginx must run, and read the agent's file: put "include" with that file into the http block of nginx.conf`;
+
+/** Undefined when somebody listens there. */
+async function originTrouble(origin: string): Promise<string | undefined> {
+  const { address: host, port } = splitOrigin(origin) ?? {};
+  if (host === undefined || port === undefined) return undefined;
+  const socket = connect({ host, port, timeout: askMs });
+  const why = await new Promise<string | undefined>((resolve) => {
+    socket.once('connect', () => resolve(undefined));
+    socket.once('timeout', () => resolve('no answer'));
+    socket.once('error', ({ message }) => resolve(message));
+  });
+  socket.destroy();
+  return why === undefined
+    ? undefined
+    : `nobody answers at ${origin}, so that clients get 502 for whatever is not on this host: start the director's own web server there, and let this host reach it (${why})`.slice(
+        0,
+        500,
+      );
+}
 
 const isRunning = async (services: readonly EdgeService[], stamp: string): Promise<boolean> =>
   (await Promise.all(services.map(stampOf))).every((is) => is === stamp);

@@ -233,6 +233,8 @@ const vipReport = z.object({
         serving: z.boolean(),
         /** Why it does not answer by the present ones, in words. */
         problem: z.string().max(500).optional(),
+        /** Why what it passes on gets no answer from the director, in words. */
+        originProblem: z.string().max(500).optional(),
         /** Of the certificate that clients are shown, RFC 3339. */
         certificateExpires: z.string().max(40).optional(),
       }),

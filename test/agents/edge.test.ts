@@ -65,8 +65,22 @@ async function makeHost(t: Test, more: Partial<EdgeSettings> = {}) {
     (await exchange(port, Buffer.from(`GET ${path} HTTP/1.0\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n`), 10_000)).split(
       '\r\n\r\n',
     )[1];
-  return { dir, port, asked, make, desired, get, key: `${vip} ${port}/tcp`, file: settings.file ?? '' };
+  return { dir, port, asked, origin, make, desired, get, key: `${vip} ${port}/tcp`, file: settings.file ?? '' };
 }
+
+t.test('that nobody answers at the director is told, and takes nothing out of service', async (t) => {
+  const { origin, make, desired, key } = await makeHost(t);
+  t.strictSame([...(await make().reconcile(desired()))], [[key, { serving: true }]]);
+  origin.closeAllConnections();
+  origin.close();
+  await once(origin, 'close');
+  const [[, found] = []] = [...(await make().reconcile(desired()))];
+  t.match(found, {
+    serving: true,
+    problem: undefined,
+    originProblem: /^nobody answers at 127\.0\.0\.1:\d+, .*ECONNREFUSED/,
+  });
+});
 
 const nothing = agentDesiredSchema.parse({ revision: 2, vips: [] });
 

@@ -71,7 +71,7 @@ export function withEdge(
 
 function warningsOf(
   port: string,
-  { serving, problem, certificateExpires }: NonNullable<VipReport['edge']>[string],
+  { serving, problem, originProblem, certificateExpires }: NonNullable<VipReport['edge']>[string],
   now: number,
 ): string[] {
   const days =
@@ -80,6 +80,7 @@ function warningsOf(
     ...(serving && problem !== undefined
       ? [`its web server answers ${port} by older rules: ${problem}`.slice(0, 500)]
       : []),
+    ...(serving && originProblem !== undefined ? [originProblem] : []),
     ...(days !== undefined && days < soonDays
       ? [
           days < 0

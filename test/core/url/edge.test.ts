@@ -43,6 +43,8 @@ t.test('what was found comes into the report, with what may go wrong one day', a
   const warnings = (found: object) => told(found)[vip]?.warnings ?? [];
   t.strictSame(warnings({ serving: true, problem: 'x' }), ['its web server answers 443/tcp by older rules: x']);
   t.strictSame(warnings({ serving: false, problem: 'x' }), [], 'that is no warning: it takes no traffic');
+  t.strictSame(warnings({ serving: true, originProblem: 'x' }), ['x']);
+  t.strictSame(warnings({ serving: false, originProblem: 'x' }), []);
   t.strictSame(warnings({ serving: true, certificateExpires: '2026-03-01T00:00:00Z' }), []);
   t.match(warnings({ serving: true, certificateExpires: '2026-01-06T12:00:00Z' }), [
     /^the certificate of 443\/tcp expires in 5 days/,

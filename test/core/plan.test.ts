@@ -63,7 +63,9 @@ holds(
       if (choice === 0) site.world.services.delete(key);
       if (choice === 1) service.destinations.pop();
       if (choice === 2) service.config.scheduler = 'sed';
-      for (const destination of service.destinations) if (choice === 3) destination.weight += 1;
+      // One that was found with another method, and drains, is put right with ours.
+      for (const destination of service.destinations)
+        if (choice === 3 && destination.method === 'gatewaying') destination.weight += 1;
       if (choice === 4) service.destinations.push({ ...stray, address: service.id.vip.replace(/100|101/, '77') });
     }
     for (const address of Object.keys(site.state.ledger.addresses))

@@ -6,8 +6,9 @@ import { type Tuple, tupleKey } from '../../src/core/handoff/tcp-state.ts';
 import { matchUrl } from '../../src/core/url/match.ts';
 import type { RequestHead } from '../../src/core/url/request.ts';
 import { forward, type WebServer } from '../../src/handoff/forward.ts';
-import { createGateServer, type Side } from '../../src/handoff/gate.ts';
+import { createGateServer } from '../../src/handoff/gate.ts';
 import { clientField, connecting, serviceField } from '../../src/handoff/private-channel.ts';
+import type { Side } from '../../src/handoff/side.ts';
 import type { FrontPort } from '../../src/handoff-schema.ts';
 import { filesBelow } from './files.ts';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Host } from '../lab/host.ts';
 import { makeLab, vip } from '../lab/hosts.ts';
 import { calm, slowMbit } from '../lab/measure.ts';
-import { ports, startController, startFiles, startOurs } from '../lab/parts.ts';
+import { haproxyDefaults, ports, startController, startFiles, startOurs } from '../lab/parts.ts';
 import { startFetcher, watchIdle } from '../lab/traffic.ts';
 import { waitFor } from '../lab/wait.ts';
 import type { Answered, Ask } from './asker.ts';
@@ -195,13 +195,7 @@ async function startHaproxyByUrl(): Promise<void> {
   const config = join(director.dir, 'haproxy-url.cfg');
   await writeFile(
     config,
-    `defaults
-  mode http
-  option splice-response
-  http-reuse always
-  timeout connect 5s
-  timeout client 60s
-  timeout server 60s
+    `${haproxyDefaults}
 frontend all
   bind ${director.ip}:${ports.haproxy}
   acl image path_end -i .jpg

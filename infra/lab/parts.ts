@@ -37,6 +37,21 @@ export async function startPhp(host: Host): Promise<Program[]> {
 echo 'Hello from ', gethostname(), ', PHP ', PHP_VERSION, ', to ', $_SERVER['REMOTE_ADDR'], "\\n";
 `,
   );
+  const fpm = await startPhpFpm(host, socket);
+  const web = await startLighttpd(host, {
+    name: 'php',
+    port: ports.php,
+    root,
+    more: `server.modules += ("mod_fastcgi", "mod_rewrite")
+url.rewrite-once = ("" => "/index.php")
+fastcgi.server = (".php" => (("socket" => "${socket}")))`,
+  });
+  await answers(host, [web, fpm], `http://127.0.0.1:${ports.php}/`);
+  return [web, fpm];
+}
+
+/** php-fpm, for whoever may open the socket. */
+export async function startPhpFpm(host: Host, socket: string): Promise<Program> {
   const config = join(host.dir, 'php-fpm.conf');
   await writeFile(
     config,
@@ -52,31 +67,24 @@ pm = static
 pm.max_children = 2
 `,
   );
-  const fpm = host.spawn('php-fpm', [await phpFpm(), '--nodaemonize', '--fpm-config', config]);
-  const web = await startLighttpd(host, {
-    name: 'php',
-    port: ports.php,
-    root,
-    more: `server.modules += ("mod_fastcgi", "mod_rewrite")
-url.rewrite-once = ("" => "/index.php")
-fastcgi.server = (".php" => (("socket" => "${socket}")))`,
-  });
-  await answers(host, [web, fpm], `http://127.0.0.1:${ports.php}/`);
-  return [web, fpm];
+  return host.spawn('php-fpm', [await phpFpm(), '--nodaemonize', '--fpm-config', config]);
 }
+
+/** How HAProxy runs in every comparison: at its quickest. */
+export const haproxyDefaults = `defaults
+  mode http
+  option splice-response
+  http-reuse always
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s`;
 
 /** HAProxy on the director over the same real servers: what there was before, to compare with. */
 export async function startHaproxy(host: Host, realServers: Host[]): Promise<Program> {
   const config = join(host.dir, 'haproxy.cfg');
   await writeFile(
     config,
-    `defaults
-  mode http
-  option splice-response
-  http-reuse always
-  timeout connect 5s
-  timeout client 60s
-  timeout server 60s
+    `${haproxyDefaults}
 frontend images
   bind ${host.ip}:${ports.haproxy}
   default_backend real-servers

@@ -47,15 +47,19 @@ export function startFeed({ controller, stateDir, changed, log }: FeedOptions): 
 
   const follow = async () => {
     let version = readKept(path, changed, log);
+    let isSaved = true;
     let trouble = '';
     while (!ending.signal.aborted) {
       try {
         const desired = await ask(version);
         if (desired.version !== version) {
           changed(desired);
-          await writeWhole(path, `${JSON.stringify(desired)}\n`, 0o600);
+          version = desired.version;
+          isSaved = false;
         }
-        version = desired.version;
+        // What a full disk did not take is written at the next answer.
+        if (!isSaved) await writeWhole(path, `${JSON.stringify(desired)}\n`, 0o600);
+        isSaved = true;
         if (trouble) log.info({}, 'the controller is followed again');
         trouble = '';
       } catch (error) {

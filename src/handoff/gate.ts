@@ -1,65 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { Duplex } from 'node:stream';
 import type { Tuple } from '../core/handoff/tcp-state.ts';
 import { parseHead, type RequestHead } from '../core/url/request.ts';
-
-/** A client's connection, as node's HTTP server sees it: what passes the gate. */
-export class Side extends Duplex {
-  /** The request that is answered now, where the gate has read its head. */
-  head: RequestHead | undefined;
-  readonly tuple: Tuple;
-  readonly service: object;
-  /** Requests whose answer is not written whole yet. */
-  readonly underWay = new Set<IncomingMessage>();
-  /** Told when another one begins, and when one is answered. */
-  changed: () => void = () => {};
-  #socket: Socket | undefined;
-  readonly #wanted: () => void;
-
-  constructor(socket: Socket, tuple: Tuple, service: object, wanted: () => void) {
-    super({ allowHalfOpen: true, decodeStrings: true });
-    this.#socket = socket;
-    this.tuple = tuple;
-    this.service = service;
-    this.#wanted = wanted;
-  }
-
-  override _read(): void {
-    this.#wanted();
-  }
-
-  override _write(chunk: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
-    if (!this.#socket || this.#socket.destroyed) {
-      done(new Error('the connection is gone'));
-      return;
-    }
-    this.#socket.write(chunk, (error) => done(error));
-  }
-
-  override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
-    this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), 'binary', done);
-  }
-
-  override _final(done: () => void): void {
-    const socket = this.#socket;
-    socket?.end();
-    // The client may never close its half.
-    setTimeout(() => socket?.destroy(), lingerMs).unref();
-    done();
-  }
-
-  /** Ends for the HTTP server alone. */
-  release(): void {
-    this.#socket = undefined;
-    this.destroy();
-  }
-
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#socket?.destroySoon();
-    done(error);
-  }
-}
+import { lingerMs, Side } from './side.ts';
 
 /** What a client has sent that nobody has answered yet. */
 export interface Unanswered {
@@ -105,7 +48,6 @@ export interface Gate {
   finish(): void;
 }
 
-const lingerMs = 2000;
 const defaults: GateLimits = { headMs: 30_000, idleMs: 60_000 };
 /** So much is read ahead of an answer. */
 const aheadBytes = 1 << 16;

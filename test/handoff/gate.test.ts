@@ -3,7 +3,8 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import type { RequestHead } from '../../src/core/url/request.ts';
-import { createGateServer, type Gate, type GateOptions, openGate, type Side } from '../../src/handoff/gate.ts';
+import { createGateServer, type Gate, type GateOptions, openGate } from '../../src/handoff/gate.ts';
+import type { Side } from '../../src/handoff/side.ts';
 
 type Ask = NonNullable<GateOptions<object>['ask']>;
 

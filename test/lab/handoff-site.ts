@@ -1,9 +1,10 @@
 // A lab whose port 80 has a URL policy that the front serves: PHP and images on the director, images on the real servers.
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import type { Host, Program } from '../../infra/lab/host.ts';
 import { type LabOptions, vip } from '../../infra/lab/hosts.ts';
+import { startPhpFpm } from '../../infra/lab/parts.ts';
 import type { PoolText } from './api.ts';
 import { makeSite, ours, type Site } from './site.ts';
 import { imageBytes, images, type Result } from './url-scenarios.ts';
@@ -50,21 +51,6 @@ echo json_encode(['host' => gethostname(), 'query' => $_SERVER['QUERY_STRING'], 
 export async function startOrigin(host: Host): Promise<Program[]> {
   const root = await writeFiles(host);
   const socket = join(host.dir, 'origin.sock');
-  const fpmConfig = join(host.dir, 'origin-fpm.conf');
-  await writeFile(
-    fpmConfig,
-    `[global]
-daemonize = no
-error_log = /dev/stderr
-[www]
-user = www-data
-group = www-data
-listen = ${socket}
-listen.mode = 0666
-pm = static
-pm.max_children = 3
-`,
-  );
   const config = join(host.dir, 'origin.conf');
   await writeFile(
     config,
@@ -76,11 +62,7 @@ mimetype.assign = (".jpg" => "image/jpeg", "" => "text/plain")
 fastcgi.server = (".php" => (("socket" => "${socket}")))
 `,
   );
-  const binary = (await readdir('/usr/sbin')).filter((file) => file.startsWith('php-fpm')).sort().at(-1) ?? 'php-fpm'; // biome-ignore format: short
-  return [
-    host.spawn('origin-fpm', [join('/usr/sbin', binary), '--nodaemonize', '--fpm-config', fpmConfig]),
-    host.spawn('origin', ['lighttpd', '-D', '-f', config]),
-  ];
+  return [await startPhpFpm(host, socket), host.spawn('origin', ['lighttpd', '-D', '-f', config])];
 }
 
 /** nginx of a real server, behind its agent. */

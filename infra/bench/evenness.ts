@@ -21,7 +21,8 @@ type Side = (typeof stock)[number] | 'headroom';
 const sides: readonly Side[] = quick ? ['rr', 'wlc', 'sed', 'headroom'] : [...stock, 'headroom'];
 const wanted = quick ? ['a', 'c'] : ['a', 'c', 'd', 'e', 'b'];
 const loads = quick ? [0.75] : [0.5, 0.75, 0.95];
-const cardMbit = 30;
+/** So that the guest's one CPU has time to spare when the cards are full: what it does not carry, no scheduler does. */
+const cardMbit = 25;
 const medianBytes = 16_000;
 const warmUpSeconds = 10;
 /** After each change of the load, before it is measured. */
@@ -106,13 +107,12 @@ await lab.close();
 await bench.finish({
   settings: { cardMbit, medianBytes, settleSeconds, measuredSeconds, loads, scenarios: wanted, quick },
   programs: [],
-  about: `Four real servers with cards of ${cardMbit} Mbit/s; visits arrive whatever the pool does; unevenness is the coefficient of variation of the cards' loads over windows of 10 s. ${measuredSeconds} s a load; the sides alternate. rr and wrr, lc and wlc, sed and nq choose alike while weights are equal: what they differ by is chance, and cards that are slower than real ones, with fewer requests in each window, have more of it.`,
+  about: `Four real servers with cards of ${cardMbit} Mbit/s; visits arrive whatever the pool does; unevenness is the coefficient of variation of the cards' loads over windows of 10 s. ${measuredSeconds} s a load; the sides alternate. Chance is by what the sides' differences vary from round to round, which have other visits: one in a hundred sides that is as good as the best of seven is further behind; a single round says nothing of it.`,
   // A quick run has too little to tell chance apart.
   verdict: quick
     ? []
-    : goalsOf(
-        { scenarios: wanted, loads, sides },
-        (kind, key, load, side) => bench.median(keyOf(kind, key, load), side as Side) ?? undefined,
+    : goalsOf({ scenarios: wanted, loads, sides, rounds: bench.rounds }, (kind, key, load, side) =>
+        bench.values(keyOf(kind, key, load), side as Side),
       ),
 });
 

@@ -25,6 +25,8 @@ export interface Bench<Key extends string, Side extends string> {
   alternate: (measure: (side: Side, round: number) => Promise<Values<Key>>) => Promise<void>;
   record: (side: Side, values: Values<Key>) => void;
   median: (key: Key, side: Side) => Value;
+  /** By round; nothing where it never came. */
+  values: (key: Key, side: Side) => number[];
   /** Writes the result. The exit code is 1 when a goal was missed. */
   finish: (end: {
     settings: Measured['settings'];
@@ -70,6 +72,7 @@ export function startBench<Key extends string, Side extends string>(declared: {
         }
     },
     median: (key, side) => figure(key, side)?.median ?? null,
+    values: (key, side) => (all.get(key)?.get(side) ?? []).filter((value) => value !== null),
     finish: async ({ settings, programs, about, verdict }) => {
       const rows = measures.map(([key, { what, unit, group = '', better = 'less' }]) => ({
         what,

@@ -7,7 +7,7 @@ export interface Cell {
   unevenness: number | undefined;
   /** null: never. */
   secondsToEven: number | null;
-  /** Undefined as above. */
+  /** From the first phase on: what a scheduler left undone it may do in the next, which then has more than was asked for. Undefined as above. */
   mbit: number | undefined;
   p99Ms: number;
   failed: number;
@@ -16,8 +16,9 @@ export interface Cell {
   idle: number;
 }
 
-/** @param from rows: Mbit/s by second, by card; idle: percent */
+/** @param from rows: Mbit/s by second, by card; before: those of the phases before; idle: percent */
 export function cellOf({
+  before,
   rows,
   speeds,
   settleSeconds,
@@ -25,6 +26,7 @@ export function cellOf({
   tally: { p99Ms, failed, reasons },
   idle,
 }: {
+  before: readonly (readonly number[])[];
   rows: readonly (readonly number[])[];
   speeds: readonly number[];
   settleSeconds: number;
@@ -34,11 +36,12 @@ export function cellOf({
 }): Cell {
   const measured = rows.slice(settleSeconds, settleSeconds + measuredSeconds);
   const uneven = unevenness(measured, speeds);
-  const sum = measured.flat().reduce((all, of) => all + of, 0);
+  const sofar = [...before, ...rows];
+  const sum = sofar.flat().reduce((all, of) => all + of, 0);
   return {
     unevenness: uneven === undefined ? undefined : uneven * 100,
     secondsToEven: secondsToEven(rows, speeds) ?? null,
-    mbit: uneven === undefined ? undefined : sum / measured.length,
+    mbit: uneven === undefined ? undefined : sum / sofar.length,
     p99Ms,
     failed,
     reasons,

@@ -31,7 +31,7 @@ const measuredSeconds = 20;
 const kinds = {
   unevenness: { group: 'unevenness of the cards', unit: '%' },
   secondsToEven: { group: 'even after the change', unit: 's' },
-  mbit: { group: 'images at the clients', unit: 'Mbit/s', better: 'more' },
+  mbit: { group: 'left by the cards since the visits began', unit: 'Mbit/s', better: 'more' },
   p99Ms: { group: '99 of 100 requests take less than', unit: 'ms' },
   failed: { group: 'failed requests', unit: 'in all' },
   idle: { group: "idle of the guest's one CPU", unit: '%', better: 'more' },
@@ -64,7 +64,9 @@ const ports = [portOf('headroom'), ...stock.map(portOf)];
 await client.exec(['sysctl', '-qw', 'net.ipv4.tcp_rmem=4096 32768 131072']);
 await startController(director, 100);
 const agents = new Map<Host, Program>();
-for (const rs of realServers) agents.set(rs, await startAgent(rs, director, cardMbit));
+/** A scenario's slow card is an ordinary one again in the next. */
+const cardSpeeds = new Map<Host, number>();
+for (const rs of realServers) await setSpeed(rs, cardMbit);
 const web = new Map<Host, Program>();
 let root = '';
 const visitors = startFetcher<Visits>({
@@ -129,15 +131,19 @@ async function prepare(scenario: Scenario, seed: number): Promise<void> {
   for (const [i, rs] of realServers.entries()) {
     await web.get(rs)?.end();
     web.set(rs, await startFiles(rs, { root, ports }));
-    const speed = speeds[i] ?? cardMbit;
-    if (speed === cardMbit) continue;
-    const shape = ['tbf', 'rate', `${speed}mbit`, 'burst', '256k', 'latency', '100ms'];
-    await rs.exec(['tc', 'qdisc', 'replace', 'dev', 'eth0', 'root', ...shape]);
-    await agents.get(rs)?.end();
-    agents.set(rs, await startAgent(rs, director, speed));
+    await setSpeed(rs, speeds[i] ?? cardMbit);
   }
   await put('stock', { vip, ports: balanced(stock), ...members(speeds) });
   await put('headroom', { vip: headroomVip, ports: balanced(['headroom']), ...members() });
+}
+
+async function setSpeed(rs: Host, mbit: number): Promise<void> {
+  if (cardSpeeds.get(rs) === mbit) return;
+  const shape = ['tbf', 'rate', `${mbit}mbit`, 'burst', '256k', 'latency', '100ms'];
+  await rs.exec(['tc', 'qdisc', 'replace', 'dev', 'eth0', 'root', ...shape]);
+  await agents.get(rs)?.end();
+  agents.set(rs, await startAgent(rs, director, mbit));
+  cardSpeeds.set(rs, mbit);
 }
 
 async function put(name: string, pool: object): Promise<void> {
@@ -184,13 +190,15 @@ async function run(key: string, scenario: Scenario, side: Side, round: number): 
   });
   await visitors.said();
   await visitors.said();
+  const before: number[][] = [];
   for (const load of loads) {
     const idle = await watchIdle();
     const ended = visitors.said() as Promise<PhaseTally>;
     const after = await disturb(scenario);
     const { rows, tally } = await meter(ended);
     await after();
-    const cell = cellOf({ rows, speeds, settleSeconds, measuredSeconds, tally, idle: 100 * (await idle()) });
+    const cell = cellOf({ before, rows, speeds, settleSeconds, measuredSeconds, tally, idle: 100 * (await idle()) });
+    before.push(...rows);
     for (const kind of Object.keys(kinds) as Kind[]) {
       const value = cell[kind];
       if (value !== undefined) bench.record(side, { [keyOf(kind, key, load)]: value });

@@ -73,8 +73,9 @@ export async function write(
     const replaced = replacePools(now, next, Date.now(), query.drainMs ?? write.drainMs ?? defaultDrainMs);
     return write.also ? write.also(replaced) : replaced;
   });
+  let audited: Promise<void> | undefined;
   if (state !== before) {
-    await context.trust?.audit.add({
+    audited = context.trust?.audit.add({
       ...actOf(request),
       status: created ? 201 : 200,
       ...changedPools(before, state),
@@ -85,7 +86,9 @@ export async function write(
       write.pool === undefined ? {} : { pool: write.pool },
     );
   }
+  // The kernel need not wait for the audit's disk; the answer does.
   context.director.wake();
+  await audited;
   const { revision } = state;
   const missing = () => missingNow(context, revision, before, write.pool);
   if (query.waitMs)

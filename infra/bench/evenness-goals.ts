@@ -67,11 +67,11 @@ export function goalsOf(
       chances.push(chance);
       return behind <= chance
         ? []
-        : [named(at, `${is.toFixed(1)}, best ${best.toFixed(1)}, chance ${chance.toFixed(1)} ${unit}`)];
+        : [named(at, `${is.toFixed(1)}, best ${best.toFixed(1)}${rounds > 1 ? `, chance ${chance.toFixed(1)}` : ''} ${unit}`)]; // biome-ignore format: one chain
     });
     const [least, most] = [Math.min(...chances), Math.max(...chances)];
-    const reach = `chance is ${least.toFixed(1)} to ${most.toFixed(1)} ${unit}`;
-    return tell(what, goal, missed, `in all ${cases.length} cases; ${reach}`);
+    const reach = rounds > 1 ? `; chance is ${least.toFixed(1)} to ${most.toFixed(1)} ${unit}` : '';
+    return tell(what, goal, missed, `in all ${cases.length} cases${reach}`);
   };
   const even = loads.flatMap((load) => {
     const values = measured('unevenness', 'a', load, 'headroom');

@@ -16,7 +16,7 @@ const chanceErrors = 4.15;
  * taken out, since rounds have other visits. 0 with a single round, which says nothing of it.
  * @param values by side, then by round
  */
-export function chanceIn(values: readonly (readonly number[])[]): number {
+function chanceIn(values: readonly (readonly number[])[]): number {
   const rounds = values[0]?.length ?? 0;
   const free = (values.length - 1) * (rounds - 1);
   if (free < 1) return 0;
@@ -58,9 +58,9 @@ export function goalsOf(
       const unknown = sides.filter((_, i) => values[i]?.length !== rounds);
       if (unknown.length > 0)
         return [named(at, `${unknown.join(', ')} ${unknown.length === 1 ? 'was' : 'were'} not always measured`)];
-      const of = (from: typeof sides) => from.map((side) => mean(values[sides.indexOf(side)] ?? []));
-      const stock = of(sides.filter((side) => side !== 'headroom'));
-      const [is = Number.NaN] = of(['headroom']);
+      const means = values.map(mean);
+      const is = means[sides.indexOf('headroom')] ?? Number.NaN;
+      const stock = means.filter((_, i) => sides[i] !== 'headroom');
       const best = better === 'less' ? Math.min(...stock) : Math.max(...stock);
       const behind = better === 'less' ? is - best : best - is;
       const chance = chanceIn(values);

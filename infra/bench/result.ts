@@ -27,7 +27,7 @@ const measured = {
   ),
   /** How it was measured, in sentences. */
   about: z.string(),
-  /** The goals, and whether the medians met them. */
+  /** The goals, and whether they were met. */
   verdict: z.array(z.strictObject({ what: z.string(), goal: z.string(), measured: z.string(), met: z.boolean() })),
 };
 const guest = { guest: z.string(), node: z.string(), versions: z.record(z.string(), z.string()) };

@@ -7,8 +7,8 @@ export interface Cell {
   unevenness: number | undefined;
   /** null: never. */
   secondsToEven: number | null;
-  /** From the first phase on: what a scheduler left undone it may do in the next, which then has more than was asked for. Undefined as above. */
-  mbit: number | undefined;
+  /** From the first phase on: what a scheduler left undone it may do in the next, which then has more than was asked for. */
+  mbit: number;
   p99Ms: number;
   failed: number;
   reasons: Record<string, number>;
@@ -16,9 +16,9 @@ export interface Cell {
   idle: number;
 }
 
-/** @param from rows: Mbit/s by second, by card; before: those of the phases before; idle: percent */
+/** @param from rows: Mbit/s by second, by card; taken: by clients since the visits began; idle: percent */
 export function cellOf({
-  before,
+  taken,
   rows,
   speeds,
   settleSeconds,
@@ -26,7 +26,7 @@ export function cellOf({
   tally: { p99Ms, failed, reasons },
   idle,
 }: {
-  before: readonly (readonly number[])[];
+  taken: { bytes: number; seconds: number };
   rows: readonly (readonly number[])[];
   speeds: readonly number[];
   settleSeconds: number;
@@ -36,12 +36,10 @@ export function cellOf({
 }): Cell {
   const measured = rows.slice(settleSeconds, settleSeconds + measuredSeconds);
   const uneven = unevenness(measured, speeds);
-  const sofar = [...before, ...rows];
-  const sum = sofar.flat().reduce((all, of) => all + of, 0);
   return {
     unevenness: uneven === undefined ? undefined : uneven * 100,
     secondsToEven: secondsToEven(rows, speeds) ?? null,
-    mbit: uneven === undefined ? undefined : sum / sofar.length,
+    mbit: (taken.bytes * 8) / 1e6 / taken.seconds,
     p99Ms,
     failed,
     reasons,
@@ -50,10 +48,7 @@ export function cellOf({
 }
 
 export function wordsOf({ unevenness: of, secondsToEven: even, mbit, p99Ms, failed, reasons, idle }: Cell): string {
-  const carried =
-    of === undefined || mbit === undefined
-      ? 'not measured, the guest was too slow'
-      : `${of.toFixed(1)} % uneven, ${mbit.toFixed(1)} Mbit/s`;
+  const uneven = of === undefined ? 'unevenness not measured, the guest was too slow' : `${of.toFixed(1)} % uneven`;
   const why = Object.entries(reasons).map(([what, count]) => ` (${what}: ${count})`);
-  return `${carried}; even after ${even === null ? 'never' : `${even} s`}, p99 ${p99Ms} ms, ${failed} failed${why.join('')}, processor ${Math.round(idle)} % idle`;
+  return `${uneven}, ${mbit.toFixed(1)} Mbit/s; even after ${even === null ? 'never' : `${even} s`}, p99 ${p99Ms} ms, ${failed} failed${why.join('')}, processor ${Math.round(idle)} % idle`;
 }

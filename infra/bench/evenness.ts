@@ -31,7 +31,7 @@ const measuredSeconds = 20;
 const kinds = {
   unevenness: { group: 'unevenness of the cards', unit: '%' },
   secondsToEven: { group: 'even after the change', unit: 's' },
-  mbit: { group: 'left by the cards since the visits began', unit: 'Mbit/s', better: 'more' },
+  mbit: { group: 'taken by clients since the visits began', unit: 'Mbit/s', better: 'more' },
   p99Ms: { group: '99 of 100 requests take less than', unit: 'ms' },
   failed: { group: 'failed requests', unit: 'in all' },
   idle: { group: "idle of the guest's one CPU", unit: '%', better: 'more' },
@@ -189,16 +189,17 @@ async function run(key: string, scenario: Scenario, side: Side, round: number): 
     phases: [{ mbit: phases[0]?.mbit ?? 0, seconds: warmUpSeconds }, ...phases],
   });
   await visitors.said();
-  await visitors.said();
-  const before: number[][] = [];
+  const warmUp = (await visitors.said()) as PhaseTally;
+  const taken = { bytes: warmUp.bytes, seconds: warmUpSeconds };
   for (const load of loads) {
     const idle = await watchIdle();
     const ended = visitors.said() as Promise<PhaseTally>;
     const after = await disturb(scenario);
     const { rows, tally } = await meter(ended);
     await after();
-    const cell = cellOf({ before, rows, speeds, settleSeconds, measuredSeconds, tally, idle: 100 * (await idle()) });
-    before.push(...rows);
+    taken.bytes += tally.bytes;
+    taken.seconds += seconds;
+    const cell = cellOf({ taken, rows, speeds, settleSeconds, measuredSeconds, tally, idle: 100 * (await idle()) });
     for (const kind of Object.keys(kinds) as Kind[]) {
       const value = cell[kind];
       if (value !== undefined) bench.record(side, { [keyOf(kind, key, load)]: value });

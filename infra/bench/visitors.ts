@@ -19,6 +19,8 @@ export interface Visits {
 export interface PhaseTally {
   /** Replies that came wholly in this phase. */
   replies: number;
+  /** That clients took in this phase, headers with them. */
+  bytes: number;
   /** Connections that broke, answers other than 200, visits beyond {@link mostOpen}; and how often for which reason. */
   failed: number;
   reasons: Record<string, number>;
@@ -40,6 +42,7 @@ interface Run {
   site: Site;
   open: Set<Socket>;
   took: number[];
+  bytes: number;
   reasons: Record<string, number>;
 }
 
@@ -50,7 +53,14 @@ function say(message: unknown): void {
 }
 
 async function visit(visits: Visits): Promise<void> {
-  const run: Run = { visits, site: siteOf(visits.workload, visits.seed), open: new Set(), took: [], reasons: {} };
+  const run: Run = {
+    visits,
+    site: siteOf(visits.workload, visits.seed),
+    open: new Set(),
+    took: [],
+    bytes: 0,
+    reasons: {},
+  };
   const random = randomOf(visits.seed + 1);
   say('began');
   let next = performance.now();
@@ -66,16 +76,16 @@ async function visit(visits: Visits): Promise<void> {
       next += random.exponential(1 / perMs);
     }
     say(tallyOf(run));
-    [run.took, run.reasons] = [[], {}];
+    [run.took, run.bytes, run.reasons] = [[], 0, {}];
   }
   for (const socket of run.open) socket.destroy();
 }
 
-function tallyOf({ took, reasons }: Run): PhaseTally {
+function tallyOf({ took, bytes, reasons }: Run): PhaseTally {
   const sorted = took.sort((a, b) => a - b);
   const at = (share: number) => Math.round(sorted[Math.floor(sorted.length * share)] ?? 0);
   const failed = Object.values(reasons).reduce((sum, of) => sum + of, 0);
-  return { replies: sorted.length, failed, reasons, p50Ms: at(0.5), p99Ms: at(0.99) };
+  return { replies: sorted.length, bytes, failed, reasons, p50Ms: at(0.5), p99Ms: at(0.99) };
 }
 
 /** One visit: a connection and its requests, each when the reply before has been there for a while. */
@@ -121,6 +131,7 @@ function begin(run: Run, { objects, gaps, client }: Session): void {
   };
   /** False: no more for now. */
   const take = (length: number): boolean => {
+    run.bytes += length;
     let body = length;
     if (left === undefined) {
       head += into.toString('latin1', 0, length);

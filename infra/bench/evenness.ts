@@ -81,8 +81,8 @@ const balanced = (of: readonly Side[]) =>
       {
         policy: 'real-servers',
         scheduler: side === 'headroom' ? 'sed' : side,
-        // All visits of the lab come from one address.
-        ...(side === 'mh' && { schedulerFlags: ['mh-port'] }),
+        // All visits of the lab come from one address; and without the fallback a server that is out keeps its share, refused.
+        ...(side === 'mh' && { schedulerFlags: ['mh-port', 'mh-fallback'] }),
       },
     ]),
   );

@@ -51,7 +51,8 @@ export function desiredDirector(facts: DirectorFacts, standings: Standings): Des
       if (port.policy === 'url' && port.engine === 'handoff')
         desired.services.set(serviceKey(id), {
           id,
-          config: serviceConfig(pool.vip, port),
+          // A hash would refuse what falls to the others, whose weight is 0; the front picks the real servers, not IPVS.
+          config: serviceConfig(pool.vip, { ...port, scheduler: 'wlc', schedulerFlags: [] }),
           destinations: handedDestinations(members, id, key),
         });
       else if (!isForwarded(port)) desired.localPorts.set(serviceKey(id), id);

@@ -10,7 +10,7 @@ import {
   type Neighbor,
   vipSourceFinding,
 } from '../core/doctor/across.ts';
-import { ipvsFinding, type OpenPort, offloadFinding, openPortsFinding } from '../core/doctor/director.ts';
+import { hashFinding, ipvsFinding, type OpenPort, offloadFinding, openPortsFinding } from '../core/doctor/director.ts';
 import type { Finding } from '../core/doctor/finding.ts';
 import { firewallFinding } from '../core/doctor/firewall.ts';
 import { managerFinding } from '../core/doctor/managers.ts';
@@ -66,8 +66,8 @@ export async function examineDirector(
   const { vitals } = kernel;
   const keys = ['net.ipv4.vs.drop_entry', 'net.ipv4.neigh.default.gc_thresh3'];
   const sysctls = new Map(keys.map((key) => [key, kernel.sysctl(key)]));
-  const schedulers = Object.values(pools).flatMap(({ ports }) =>
-    Object.values(ports).flatMap((port) => (isForwarded(port) ? [port.scheduler] : [])),
+  const scheduled = Object.entries(pools).flatMap(([pool, { ports }]) =>
+    Object.entries(ports).flatMap(([key, port]) => (isForwarded(port) ? [{ ...port, pool, key }] : [])),
   );
   const bits = vitals.connectionTableBits();
   const connections = [...services.values()].flatMap(({ destinations }) => destinations);
@@ -75,7 +75,11 @@ export async function examineDirector(
     Object.values(pools).flatMap((pool) => Object.values(pool.realServers).map((rs) => rs.address)),
   );
   return [
-    ipvsFinding(schedulers, availableSchedulers(vitals.modules(), services)),
+    ipvsFinding(
+      scheduled.map(({ scheduler }) => scheduler),
+      availableSchedulers(vitals.modules(), services),
+    ),
+    hashFinding(scheduled),
     firewallFinding(await vitals.firewall(), vips),
     managerFinding(vitals.managers(name), name),
     offloadFinding(name, vitals.offload(name)?.lro),

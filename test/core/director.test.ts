@@ -139,6 +139,19 @@ t.test('scheduler flags become the bits that they stand for, sorted and once eac
   t.strictSame(bits('wlc', ['flag-3']), ['flag-3']);
 });
 
+t.test('what is handed over comes to the front by a scheduler that leaves nobody else a share', async (t) => {
+  const policy = { policy: 'url', engine: 'handoff', rules: [{ match: { pathPrefix: '/' }, to: 'real-servers' }] };
+  for (const scheduler of ['mh', 'sh', 'dh', 'wlc']) {
+    const { services } = desired({ ports: { '80/tcp': { ...policy, scheduler } }, realServers: { rs1 } });
+    const [service] = services.values();
+    t.match(service?.config, { scheduler: 'wlc', schedulerBits: [] }, scheduler);
+    t.strictSame(
+      service?.destinations.map(({ weight }) => weight),
+      [1, 0],
+    );
+  }
+});
+
 t.test('persistence has the netmask that was asked for, or one client per address', async (t) => {
   const of = (vip: string, port: object) => {
     const [service] = desired({ vip, ports: { '80/tcp': { ...balanced, ...port } } }).services.values();

@@ -193,6 +193,7 @@ t.test('the director: what its kernel tells comes to findings', async (t) => {
     findings.map(({ check, level }) => `${check} ${level}`),
     [
       'ip-vs ok',
+      'hash-scheduler ok',
       'firewall unknown',
       'network-manager warning',
       'lro unknown',

@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import type { Host } from '../../infra/lab/host.ts';
+import type { Host, Program } from '../../infra/lab/host.ts';
 import { vip } from '../../infra/lab/hosts.ts';
 import { startImages } from '../../infra/lab/parts.ts';
 import type { HostFinding } from '../../src/director/doctor.ts';
+import type { BalancedPort } from '../../src/schema.ts';
 import type { PoolText } from './api.ts';
 import { agentFile, agentFlags, controllerFile, controllerFlags, makeSite, ours } from './site.ts';
 
@@ -16,7 +17,8 @@ const pool: PoolText = {
   realServers: { rs1: { address: rs1.ip }, rs2: { address: rs2.ip } },
   check: { type: 'http', path: '/healthz', status: [200], intervalMs: 200, timeoutMs: 150, rise: 2, fall: 2 },
 };
-for (const rs of [rs1, rs2]) await startImages(rs, { count: 1, bytes: 2000 });
+const images = new Map<Host, Program>();
+for (const rs of [rs1, rs2]) images.set(rs, await startImages(rs, { count: 1, bytes: 2000 }));
 
 const sh = async (host: Host, script: string) => (await host.exec(['sh', '-ec', script])).stdout;
 /** Types the lines of a fix, comments too, as a person does. */
@@ -91,6 +93,42 @@ t.test('a way that loses full frames is found, and smaller segments pass it', as
   for (const rs of [rs1, rs2]) await sh(rs, `ip route replace ${(await route(rs)).replace(/ advmss .*/, '')}`);
   for (const rs of ['rs1', 'rs2']) execFileSync('ip', ['-n', 'switch', 'link', 'set', rs, 'mtu', '1500']);
   await wellOf('rs1', 'mtu');
+});
+
+t.test('a hash refuses what it gives a server that is out, until the fallback is set as the doctor says', async (t) => {
+  // The table of sh has as many places of each as its weight is, and one when that is 0; that of mh by the weight before.
+  const realServers = { rs1: { address: rs1.ip, weight: 1 }, rs2: { address: rs2.ip, weight: 1 } };
+  const set = (scheduler: BalancedPort['scheduler'], ...schedulerFlags: BalancedPort['schedulerFlags'] & object) =>
+    api.put('web', {
+      ...pool,
+      ports: { '80/tcp': { policy: 'real-servers', scheduler, schedulerFlags } },
+      realServers,
+    });
+  const comesTo = (weight: string) =>
+    until(
+      async () => (await sh(director, `ipvsadm -Sn | sed -n 's/.* -r ${rs2.ip}:80 .* -w //p'`)).trim() === weight,
+      `rs2 to have weight ${weight}`,
+    );
+  await set('rr');
+  await comesTo('1');
+  await images.get(rs2)?.end('SIGKILL');
+  await comesTo('0');
+  const statuses = () => Promise.all(Array.from({ length: 30 }, () => curl()));
+  for (const scheduler of ['sh', 'mh'] as const) {
+    await set(scheduler, `${scheduler}-port`);
+    const { fix } = await found('director', 'hash-scheduler', 'warning', RegExp(`: web 80/tcp \\(${scheduler}\\)$`));
+    t.match(fix, [RegExp(`\\["${scheduler}-port","${scheduler}-fallback"\\]`)]);
+    const of = await statuses();
+    t.ok(of.includes(0) && of.includes(200), `${scheduler} refuses some: ${of}`);
+    await set(scheduler, `${scheduler}-port`, `${scheduler}-fallback`);
+    t.ok(
+      (await statuses()).every((status) => status === 200),
+      `${scheduler} with its fallback refuses nobody`,
+    );
+    await wellOf('director', 'hash-scheduler');
+  }
+  images.set(rs2, await startImages(rs2, { count: 1, bytes: 2000 }));
+  await api.put('web', pool);
 });
 
 t.test('what is wrong with a director, on the LAN and on real servers is found, and mended', async (t) => {

@@ -1,3 +1,4 @@
+import type { BalancedPort } from '../../schema.ts';
 import { familyOf, withPort } from '../address.ts';
 import type { Protocol } from '../kernel-state.ts';
 import { type Finding, fine } from './finding.ts';
@@ -17,6 +18,41 @@ export function ipvsFinding(schedulers: Iterable<string>, available: ReadonlySet
       'apt-get install linux-image-amd64   # the "cloud" kernels leave modules out; then boot it',
       ...missing.map((name) => `modprobe ip_vs_${name}`),
     ],
+  };
+}
+
+/** What picks the real servers of a pool's port, such as "80/tcp". */
+export interface ScheduledPort extends Pick<BalancedPort, 'scheduler' | 'schedulerFlags'> {
+  pool: string;
+  key: string;
+}
+
+/**
+ * Whether connections go elsewhere when the real server that a hash gives them is out, that is, has weight 0: ip_vs_mh.c fills its
+ * table by the last weight that was not 0, ip_vs_sh.c and ip_vs_dh.c give each destination a place; without the fallback there is
+ * "no destination available".
+ */
+export function hashFinding(ports: readonly ScheduledPort[]): Finding {
+  const check = 'hash-scheduler';
+  const why =
+    'mh, sh and dh pick by a hash, in which a real server that is out keeps places: with mh its share, with sh and dh one place in each turn of the table. Without the fallback new connections that fall there are refused until it is back';
+  const hashed = ports.filter(({ scheduler }) => ['sh', 'mh', 'dh'].includes(scheduler));
+  const bare = hashed.filter(
+    ({ scheduler, schedulerFlags = [] }) =>
+      scheduler === 'dh' || !schedulerFlags.some((flag) => flag === 'flag-1' || flag.endsWith('-fallback')),
+  );
+  if (bare.length === 0)
+    return fine(check, hashed.length ? 'all ports with a hash have its fallback' : 'no port picks by a hash', why);
+  return {
+    check,
+    level: 'warning',
+    what: `new connections that the hash gives a real server that is out are refused: ${bare.map(({ pool, key, scheduler }) => `${pool} ${key} (${scheduler})`).join(', ')}`,
+    why,
+    fix: bare.map(({ pool, key, scheduler, schedulerFlags = [] }) =>
+      scheduler === 'dh'
+        ? `dsrctl set pool ${pool} ports.${key}.scheduler=mh 'ports.${key}.schedulerFlags=["mh-fallback"]'`
+        : `dsrctl set pool ${pool} 'ports.${key}.schedulerFlags=${JSON.stringify([...schedulerFlags, `${scheduler}-fallback`])}'`,
+    ),
   };
 }
 

@@ -1,5 +1,12 @@
 import t from 'tap';
-import { ipvsFinding, type OpenPort, offloadFinding, openPortsFinding } from '../../../src/core/doctor/director.ts';
+import {
+  hashFinding,
+  ipvsFinding,
+  type OpenPort,
+  offloadFinding,
+  openPortsFinding,
+} from '../../../src/core/doctor/director.ts';
+import type { BalancedPort } from '../../../src/schema.ts';
 
 t.test('every scheduler of the pools is there, or is named once', async (t) => {
   t.match(ipvsFinding(['wlc', 'wlc'], new Set(['wlc', 'rr'])), { level: 'ok', fix: [] });
@@ -7,6 +14,24 @@ t.test('every scheduler of the pools is there, or is named once', async (t) => {
     level: 'problem',
     what: 'this kernel has no scheduler mh, sh',
     fix: [/linux-image/, 'modprobe ip_vs_mh', 'modprobe ip_vs_sh'],
+  });
+});
+
+t.test('a hash without its fallback is told, with the line that sets it', async (t) => {
+  const port = (scheduler: BalancedPort['scheduler'], ...schedulerFlags: NonNullable<BalancedPort['schedulerFlags']>) => ({ pool: 'web', key: '80/tcp', scheduler, schedulerFlags }); // biome-ignore format: short
+  const level = (...of: Parameters<typeof port>) => hashFinding([port(...of)]).level;
+  t.match(hashFinding([]), { level: 'ok', what: 'no port picks by a hash', fix: [] });
+  t.equal(level('wlc'), 'ok');
+  t.equal(level('mh', 'mh-port', 'mh-fallback'), 'ok');
+  t.equal(level('sh', 'flag-1'), 'ok');
+  t.match(hashFinding([port('rr'), port('mh', 'mh-port'), port('sh'), port('dh')]), {
+    level: 'warning',
+    what: /refused: web 80\/tcp \(mh\), web 80\/tcp \(sh\), web 80\/tcp \(dh\)$/,
+    fix: [
+      `dsrctl set pool web 'ports.80/tcp.schedulerFlags=["mh-port","mh-fallback"]'`,
+      `dsrctl set pool web 'ports.80/tcp.schedulerFlags=["sh-fallback"]'`,
+      `dsrctl set pool web ports.80/tcp.scheduler=mh 'ports.80/tcp.schedulerFlags=["mh-fallback"]'`,
+    ],
   });
 });
 

@@ -152,7 +152,7 @@ function serviceConfig(vip: string, port: BalancedPort): ServiceConfig {
 }
 
 /** ip_vs.h: IP_VS_SVC_F_SCHED_SH_FALLBACK and _MH_FALLBACK are SCHED1, _SH_PORT and _MH_PORT are SCHED2. */
-function schedulerBit(flag: string): SchedulerBit {
+export function schedulerBit(flag: string): SchedulerBit {
   if (flag.endsWith('-fallback')) return 'flag-1';
   return flag.endsWith('-port') ? 'flag-2' : (flag as SchedulerBit);
 }

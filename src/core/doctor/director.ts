@@ -1,7 +1,14 @@
 import type { BalancedPort } from '../../schema.ts';
 import { familyOf, withPort } from '../address.ts';
+import { schedulerBit } from '../director.ts';
 import type { Protocol } from '../kernel-state.ts';
 import { type Finding, fine } from './finding.ts';
+
+/** When these are mended the doctor names the next. */
+const mostListed = 10;
+
+const listOf = (names: readonly string[]): string =>
+  `${names.slice(0, mostListed).join(', ')}${names.length > mostListed ? ` and ${names.length - mostListed} more` : ''}`;
 
 /** Whether the kernel has what the pools' schedulers need; `available` are those that it uses, has or can load. */
 export function ipvsFinding(schedulers: Iterable<string>, available: ReadonlySet<string>): Finding {
@@ -39,20 +46,22 @@ export function hashFinding(ports: readonly ScheduledPort[]): Finding {
   const hashed = ports.filter(({ scheduler }) => ['sh', 'mh', 'dh'].includes(scheduler));
   const bare = hashed.filter(
     ({ scheduler, schedulerFlags = [] }) =>
-      scheduler === 'dh' || !schedulerFlags.some((flag) => flag === 'flag-1' || flag.endsWith('-fallback')),
+      scheduler === 'dh' || !schedulerFlags.some((flag) => schedulerBit(flag) === 'flag-1'),
   );
   if (bare.length === 0)
     return fine(check, hashed.length ? 'all ports with a hash have its fallback' : 'no port picks by a hash', why);
   return {
     check,
     level: 'warning',
-    what: `new connections that the hash gives a real server that is out are refused: ${bare.map(({ pool, key, scheduler }) => `${pool} ${key} (${scheduler})`).join(', ')}`,
+    what: `new connections that the hash gives a real server that is out are refused: ${listOf(bare.map(({ pool, key, scheduler }) => `${pool} ${key} (${scheduler})`))}`,
     why,
-    fix: bare.map(({ pool, key, scheduler, schedulerFlags = [] }) =>
-      scheduler === 'dh'
-        ? `dsrctl set pool ${pool} ports.${key}.scheduler=mh 'ports.${key}.schedulerFlags=["mh-fallback"]'`
-        : `dsrctl set pool ${pool} 'ports.${key}.schedulerFlags=${JSON.stringify([...schedulerFlags, `${scheduler}-fallback`])}'`,
-    ),
+    fix: bare
+      .slice(0, mostListed)
+      .map(({ pool, key, scheduler, schedulerFlags = [] }) =>
+        scheduler === 'dh'
+          ? `dsrctl set pool ${pool} ports.${key}.scheduler=mh 'ports.${key}.schedulerFlags=["mh-fallback"]'`
+          : `dsrctl set pool ${pool} 'ports.${key}.schedulerFlags=${JSON.stringify([...schedulerFlags, `${scheduler}-fallback`])}'`,
+      ),
   };
 }
 
@@ -101,21 +110,21 @@ export function openPortsFinding(ports: readonly OpenPort[]): Finding {
   const why =
     'a VIP is an address of the director like any other: whatever listens there on all addresses can be reached by every visitor';
   if (ports.length === 0) return fine(check, 'nothing but the pools’ ports listens on the VIPs', why);
-  const listed = ports.slice(0, 10);
-  const list = listed.map(({ vip, port, protocol }) => `${withPort(vip, port)}/${protocol}`);
   return {
     check,
     level: 'warning',
-    what: `besides the pools’ ports these listen on the VIPs: ${list.join(', ')}${ports.length > listed.length ? ` and ${ports.length - listed.length} more` : ''}`,
+    what: `besides the pools’ ports these listen on the VIPs: ${listOf(ports.map(({ vip, port, protocol }) => `${withPort(vip, port)}/${protocol}`))}`,
     why,
     fix: [
       `ss -lntup   # names the programs; let each listen on the director's own address only (sshd: ListenAddress), or close the port:`,
       `nft add table ${table}`,
       `nft 'add chain ${table} input { type filter hook input priority filter; }'`,
-      ...listed.map(
-        ({ vip, port, protocol }) =>
-          `nft add rule ${table} input ${familyOf(vip) === 'ipv6' ? 'ip6' : 'ip'} daddr ${vip} ${protocol} dport ${port} drop`,
-      ),
+      ...ports
+        .slice(0, mostListed)
+        .map(
+          ({ vip, port, protocol }) =>
+            `nft add rule ${table} input ${familyOf(vip) === 'ipv6' ? 'ip6' : 'ip'} daddr ${vip} ${protocol} dport ${port} drop`,
+        ),
     ],
   };
 }

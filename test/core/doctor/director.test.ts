@@ -33,6 +33,9 @@ t.test('a hash without its fallback is told, with the line that sets it', async 
       `dsrctl set pool web ports.80/tcp.scheduler=mh 'ports.80/tcp.schedulerFlags=["mh-fallback"]'`,
     ],
   });
+  const many = hashFinding(Array.from({ length: 12 }, () => port('sh')));
+  t.match(many.what, / and 2 more$/);
+  t.equal(many.fix.length, 10);
 });
 
 t.test('LRO is to be off', async (t) => {

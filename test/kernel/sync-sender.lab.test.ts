@@ -1,5 +1,6 @@
 import t from 'tap';
 import type { SyncEntry } from '../../src/core/handoff/sync-message.ts';
+import { startSyncDaemon } from '../../src/kernel/sync-daemon.ts';
 import { openSyncSender } from '../../src/kernel/sync-sender.ts';
 import { lab, sh, until } from './lab.ts';
 
@@ -72,6 +73,12 @@ lab(t, 'what an earlier run left is taken over, and another daemon is told of', 
   first.close();
   sh('ip link add other0 type dummy; ip link set other0 up; ipvsadm --start-daemon backup --mcast-interface other0');
   t.throws(() => openSyncSender(), { code: 'EBUSY', message: /other0/ });
+});
+
+lab(t, 'a daemon that is stopped before it has run is gone without an answer, and that is well', async (t) => {
+  for (let i = 0; i < 300; i++) startSyncDaemon().stop();
+  t.equal(sh('ipvsadm -L --daemon').trim(), '');
+  t.notMatch(sh('ip link'), /dsr-sync/);
 });
 
 lab(t, 'that nothing arrives any more is known: the daemon was stopped, its link is down, or gone', async (t) => {

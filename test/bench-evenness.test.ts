@@ -57,7 +57,7 @@ t.test('goals of evenness: what was not measured is told, and proves nothing', a
 
 t.test('a cell of evenness, where the guest was too slow for one window, has no figure that needs one', async (t) => {
   const about = {
-    taken: { bytes: 2_500_000, seconds: 2 },
+    taken: { bytes: 2_500_000, otherBytes: 0, seconds: 2 },
     speeds: [10, 10],
     settleSeconds: 1,
     measuredSeconds: 20,
@@ -76,4 +76,8 @@ t.test('a cell of evenness, where the guest was too slow for one window, has no 
     wordsOf(cell),
     '0.0 % uneven, 10.0 Mbit/s; even after 0 s, p99 0 ms, 2 failed (HTTP/1.1 404: 2), processor 0 % idle',
   );
+  const taken = { bytes: 2_000_000, otherBytes: 500_000, seconds: 2 };
+  const busy = cellOf({ ...about, taken, tally, rows });
+  t.match(busy, { mbit: 10, otherMbit: 2 }, 'other egress counts as the visits do');
+  t.match(wordsOf(busy), /, 10\.0 Mbit\/s, 2\.0 of it other egress; /);
 });

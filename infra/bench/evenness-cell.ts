@@ -7,8 +7,13 @@ export interface Cell {
   unevenness: number | undefined;
   /** null: never. */
   secondsToEven: number | null;
-  /** From the first phase on: what a scheduler left undone it may do in the next, which then has more than was asked for. */
+  /**
+   * From the first phase on: what a scheduler left undone it may do in the next, which then has more than was asked for. Other egress
+   * counts as the visits do: a scheduler that fills its card gives clients what it takes from it.
+   */
   mbit: number;
+  /** Of which other egress. Undefined: there is none. */
+  otherMbit: number | undefined;
   p99Ms: number;
   failed: number;
   reasons: Record<string, number>;
@@ -16,7 +21,7 @@ export interface Cell {
   idle: number;
 }
 
-/** @param from rows: Mbit/s by second, by card; taken: by clients since the visits began; idle: percent */
+/** @param from rows: Mbit/s by second, by card; taken: since the visits began, by their clients, and by others of the same cards; idle: percent */
 export function cellOf({
   taken,
   rows,
@@ -26,7 +31,7 @@ export function cellOf({
   tally: { p99Ms, failed, reasons },
   idle,
 }: {
-  taken: { bytes: number; seconds: number };
+  taken: { bytes: number; otherBytes: number; seconds: number };
   rows: readonly (readonly number[])[];
   speeds: readonly number[];
   settleSeconds: number;
@@ -36,10 +41,12 @@ export function cellOf({
 }): Cell {
   const measured = rows.slice(settleSeconds, settleSeconds + measuredSeconds);
   const uneven = unevenness(measured, speeds);
+  const mbitOf = (bytes: number) => (bytes * 8) / 1e6 / taken.seconds;
   return {
     unevenness: uneven === undefined ? undefined : uneven * 100,
     secondsToEven: secondsToEven(rows, speeds) ?? null,
-    mbit: (taken.bytes * 8) / 1e6 / taken.seconds,
+    mbit: mbitOf(taken.bytes + taken.otherBytes),
+    otherMbit: taken.otherBytes > 0 ? mbitOf(taken.otherBytes) : undefined,
     p99Ms,
     failed,
     reasons,
@@ -47,8 +54,18 @@ export function cellOf({
   };
 }
 
-export function wordsOf({ unevenness: of, secondsToEven: even, mbit, p99Ms, failed, reasons, idle }: Cell): string {
+export function wordsOf({
+  unevenness: of,
+  secondsToEven: even,
+  mbit,
+  otherMbit,
+  p99Ms,
+  failed,
+  reasons,
+  idle,
+}: Cell): string {
   const uneven = of === undefined ? 'unevenness not measured, the guest was too slow' : `${of.toFixed(1)} % uneven`;
   const why = Object.entries(reasons).map(([what, count]) => ` (${what}: ${count})`);
-  return `${uneven}, ${mbit.toFixed(1)} Mbit/s; even after ${even === null ? 'never' : `${even} s`}, p99 ${p99Ms} ms, ${failed} failed${why.join('')}, processor ${Math.round(idle)} % idle`;
+  const other = otherMbit === undefined ? '' : `, ${otherMbit.toFixed(1)} of it other egress`;
+  return `${uneven}, ${mbit.toFixed(1)} Mbit/s${other}; even after ${even === null ? 'never' : `${even} s`}, p99 ${p99Ms} ms, ${failed} failed${why.join('')}, processor ${Math.round(idle)} % idle`;
 }

@@ -31,7 +31,8 @@ const measuredSeconds = 20;
 const kinds = {
   unevenness: { group: 'unevenness of the cards', unit: '%' },
   secondsToEven: { group: 'even after the change', unit: 's' },
-  mbit: { group: 'taken by clients since the visits began', unit: 'Mbit/s', better: 'more' },
+  mbit: { group: 'taken since the visits began, other egress with it', unit: 'Mbit/s', better: 'more' },
+  otherMbit: { group: 'of which other egress', unit: 'Mbit/s', better: 'more' },
   p99Ms: { group: '99 of 100 requests take less than', unit: 'ms' },
   failed: { group: 'failed requests', unit: 'in all' },
   idle: { group: "idle of the guest's one CPU", unit: '%', better: 'more' },
@@ -42,12 +43,14 @@ const bench = startBench<string, Side>({
   sides,
   measures: Object.fromEntries(
     (Object.keys(kinds) as Kind[]).flatMap((kind) =>
-      wanted.flatMap((key) =>
-        loads.map((load) => [
-          keyOf(kind, key, load),
-          { what: `${key} ${scenarios[key]?.name} at ${load * 100} %`, ...kinds[kind] },
-        ]),
-      ),
+      wanted
+        .filter((key) => kind !== 'otherMbit' || (scenarios[key]?.lastBusy ?? 0) > 0)
+        .flatMap((key) =>
+          loads.map((load) => [
+            keyOf(kind, key, load),
+            { what: `${key} ${scenarios[key]?.name} at ${load * 100} %`, ...kinds[kind] },
+          ]),
+        ),
     ),
   ),
   ...(quick && { mostRounds: 1 }),
@@ -190,14 +193,14 @@ async function run(key: string, scenario: Scenario, side: Side, round: number): 
   });
   await visitors.said();
   const warmUp = (await visitors.said()) as PhaseTally;
-  const taken = { bytes: warmUp.bytes, seconds: warmUpSeconds };
+  const taken = { bytes: warmUp.bytes, otherBytes: 0, seconds: warmUpSeconds };
   for (const load of loads) {
     const idle = await watchIdle();
     const ended = visitors.said() as Promise<PhaseTally>;
-    const after = await disturb(scenario);
+    const disturbed = await disturb(scenario, seconds);
     const { rows, tally } = await meter(ended);
-    await after();
     taken.bytes += tally.bytes;
+    taken.otherBytes += await disturbed.otherBytes();
     taken.seconds += seconds;
     const cell = cellOf({ taken, rows, speeds, settleSeconds, measuredSeconds, tally, idle: 100 * (await idle()) });
     for (const kind of Object.keys(kinds) as Kind[]) {
@@ -209,20 +212,34 @@ async function run(key: string, scenario: Scenario, side: Side, round: number): 
   if (side === 'headroom') await put('headroom', pool);
 }
 
-/** What happens to the last real server from now on; answers what ends it. */
-async function disturb({ lastBusy, lastGoneSeconds }: Scenario): Promise<() => Promise<unknown>> {
+/**
+ * What happens to the last real server from now on, for so many seconds at most.
+ * @returns what was taken of its other egress when that has ended, bytes
+ */
+async function disturb(
+  { lastBusy, lastGoneSeconds }: Scenario,
+  seconds: number,
+): Promise<{ otherBytes: () => Promise<number> }> {
   if (lastBusy > 0) {
     const rate = `${Math.round((lastBusy * cardMbit * 1e6) / 8)}`;
     const url = `http://${last.ip}:${ports[0]}/backup`;
-    const backup = client.spawn('backup', ['curl', '-so', '/dev/null', '--limit-rate', rate, url]);
-    return () => backup.end('SIGKILL');
+    // By --max-time it ends with an error (28), and tells how much it took (curl(1)).
+    const limits = ['--limit-rate', rate, '--max-time', `${seconds}`, '-w', '%{size_download}'];
+    const backup = client.exec(['curl', '-so', '/dev/null', ...limits, url], { reject: false });
+    return {
+      otherBytes: async () => {
+        const { stdout, exitCode } = await backup;
+        if (exitCode !== 28) throw new Error(`the other egress was cut short: curl ended with ${exitCode}`);
+        return Number(stdout);
+      },
+    };
   }
   if (lastGoneSeconds > 0) {
     await web.get(last)?.end('SIGKILL');
     await sleep(lastGoneSeconds * 1000);
     web.set(last, await startFiles(last, { root, ports }));
   }
-  return async () => {};
+  return { otherBytes: async () => 0 };
 }
 
 /** Mbit/s that leave each real server's card, by second, until a phase has ended. */

@@ -82,6 +82,7 @@ while [ $# -gt 0 ]; do
   echo "$? $(($(date +%s%3N) - began))" >"$2.end"
   shift 2
 done`;
+  const firewall = files.some((file) => file.endsWith('firewall.lab.test.ts'));
   const ending = new AbortController();
   const timer = setTimeout(() => ending.abort(), (limitSeconds(env) * files.length + 600) * 1000);
   const guest = runInGuest({
@@ -90,11 +91,17 @@ done`;
     env: { DSR_LAB: '1', ...tapEnv, ...env },
     share: [results],
     memory: '4G',
-    firewall: files.some((file) => file.endsWith('firewall.lab.test.ts')),
+    firewall,
     signal: ending.signal,
   });
   await guest.catch((error: Error) => console.log(`  the guest of ${files.join(', ')}: ${error.message}`));
   clearTimeout(timer);
+  if (firewall && hasAmx() && !files.some((file) => existsSync(`${outputOf(settings, file)}.end`))) {
+    console.log(
+      `  NOT RUN ${files.join(', ')}: its kernel, of Debian bookworm, does not start on a processor with AMX`,
+    );
+    return sum([]);
+  }
   return sum(
     files.map((file) => {
       const [code = '1', ms = '0'] = textOf(`${outputOf(settings, file)}.end`).split(' ');
@@ -102,6 +109,12 @@ done`;
     }),
   );
 }
+
+/**
+ * User Mode Linux 6.1 ends there before its first program, in put_fp_registers (arch/x86/um/os-Linux/registers.c): seen with 6.1.176;
+ * presumably its buffer for floating point registers is smaller than what such a processor has. 7.2.7 runs.
+ */
+const hasAmx = (): boolean => /^flags\b.* amx_tile\b/m.test(readFileSync('/proc/cpuinfo', 'utf8'));
 
 const outputOf = ({ results }: Settings, file: string) =>
   join(results, file.replace(/\.test\.ts$/, '').replaceAll('/', '-'));

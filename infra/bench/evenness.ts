@@ -197,10 +197,10 @@ async function run(key: string, scenario: Scenario, side: Side, round: number): 
   for (const load of loads) {
     const idle = await watchIdle();
     const ended = visitors.said() as Promise<PhaseTally>;
-    const disturbed = await disturb(scenario, seconds);
+    const otherBytes = await disturb(scenario, seconds);
     const { rows, tally } = await meter(ended);
     taken.bytes += tally.bytes;
-    taken.otherBytes += await disturbed.otherBytes();
+    taken.otherBytes += await otherBytes();
     taken.seconds += seconds;
     const cell = cellOf({ taken, rows, speeds, settleSeconds, measuredSeconds, tally, idle: 100 * (await idle()) });
     for (const kind of Object.keys(kinds) as Kind[]) {
@@ -214,24 +214,19 @@ async function run(key: string, scenario: Scenario, side: Side, round: number): 
 
 /**
  * What happens to the last real server from now on, for so many seconds at most.
- * @returns what was taken of its other egress when that has ended, bytes
+ * @returns what waits for its other egress to end, and answers how much was taken of it, bytes
  */
-async function disturb(
-  { lastBusy, lastGoneSeconds }: Scenario,
-  seconds: number,
-): Promise<{ otherBytes: () => Promise<number> }> {
+async function disturb({ lastBusy, lastGoneSeconds }: Scenario, seconds: number): Promise<() => Promise<number>> {
   if (lastBusy > 0) {
     const rate = `${Math.round((lastBusy * cardMbit * 1e6) / 8)}`;
     const url = `http://${last.ip}:${ports[0]}/backup`;
     // By --max-time it ends with an error (28), and tells how much it took (curl(1)).
     const limits = ['--limit-rate', rate, '--max-time', `${seconds}`, '-w', '%{size_download}'];
     const backup = client.exec(['curl', '-so', '/dev/null', ...limits, url], { reject: false });
-    return {
-      otherBytes: async () => {
-        const { stdout, exitCode } = await backup;
-        if (exitCode !== 28) throw new Error(`the other egress was cut short: curl ended with ${exitCode}`);
-        return Number(stdout);
-      },
+    return async () => {
+      const { stdout, exitCode } = await backup;
+      if (exitCode !== 28) throw new Error(`the other egress was cut short: curl ended with ${exitCode}`);
+      return Number(stdout);
     };
   }
   if (lastGoneSeconds > 0) {
@@ -239,7 +234,7 @@ async function disturb(
     await sleep(lastGoneSeconds * 1000);
     web.set(last, await startFiles(last, { root, ports }));
   }
-  return { otherBytes: async () => 0 };
+  return async () => 0;
 }
 
 /** Mbit/s that leave each real server's card, by second, until a phase has ended. */

@@ -65,6 +65,7 @@ const worker = async () => {
 await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, worker));
 
 const total = sum([...groups.values()].flat());
+for (const file of total.notRun ?? []) console.log(`  NOT RUN ${file}`);
 for (const failure of total.failures ?? []) console.log(`  FAILED ${failure}`);
 for (const [group, counts] of groups) {
   const { passed, failed } = sum(counts);

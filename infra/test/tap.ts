@@ -3,12 +3,15 @@ export interface Count {
   failed: number;
   /** A line for each failure, to be told once more at the end. */
   failures?: string[];
+  /** Files that this machine cannot run, and why; told once more at the end. */
+  notRun?: string[];
 }
 
 export const sum = (counts: readonly Count[]): Count => ({
   passed: counts.reduce((all, { passed }) => all + passed, 0),
   failed: counts.reduce((all, { failed }) => all + failed, 0),
   failures: counts.flatMap(({ failures = [] }) => failures),
+  notRun: counts.flatMap(({ notRun = [] }) => notRun),
 });
 
 /**

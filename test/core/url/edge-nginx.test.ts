@@ -9,10 +9,9 @@ import { waitFor } from '../../../infra/lab/wait.ts';
 import { type EdgeService, edgeNginx, edgePath } from '../../../src/core/url/edge-nginx.ts';
 import { matchUrl } from '../../../src/core/url/match.ts';
 import { parseHead } from '../../../src/core/url/request.ts';
-import type { UrlPolicy } from '../../../src/url-schema.ts';
 import { exchange, nginxFiles, nginxTest, readLog, startNginx } from '../../nginx.ts';
 import { seed } from '../../property.ts';
-import { policyArb } from './policies.ts';
+import { policyArb, toAll } from './policies.ts';
 import { headArb } from './requests.ts';
 
 const vip = '127.0.0.1';
@@ -53,8 +52,7 @@ t.test('a real nginx answers every request as the rules say', async (t) => {
   const origin = await startOrigin();
   const dir = t.testdir();
   const drawn = fc.sample(policyArb, { seed, numRuns: 8 });
-  const toAll = (otherwise: UrlPolicy['otherwise']): UrlPolicy => ({ ...drawn[0]!, rules: [], otherwise });
-  const policies = [...drawn, toAll('real-servers'), toAll('director')];
+  const policies = [...drawn, toAll(drawn[0]!, 'real-servers'), toAll(drawn[0]!, 'director')];
   const services: EdgeService[] = [];
   for (const policy of policies)
     services.push({

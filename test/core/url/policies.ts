@@ -26,3 +26,10 @@ export const policyArb: fc.Arbitrary<UrlPolicy> = rulesArb.map((rules) => {
   const port = { policy: 'url', ...rules, edge: { origin: '192.0.2.10:8080' } };
   return poolSchema.parse({ vip: '192.0.2.100', ports: { '80/tcp': port } }).ports['80/tcp'] as UrlPolicy;
 });
+
+/** The same one, but all goes to one side; beside the drawn ones, so that some goes there whatever is drawn. */
+export const toAll = (policy: UrlPolicy, otherwise: UrlPolicy['otherwise']): UrlPolicy => ({
+  ...policy,
+  rules: [],
+  otherwise,
+});

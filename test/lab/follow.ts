@@ -7,8 +7,8 @@ import { waitFor } from '../../infra/lab/wait.ts';
 export interface Rules {
   /** Every state that was seen, each once, without the counts of connections. */
   states: () => string[];
-  /** When the state was such, at every look: milliseconds since the epoch. */
-  when: (such: (state: string) => boolean) => number[];
+  /** When the state was such, at every look until one that begins after the question: milliseconds since the epoch. */
+  when: (such: (state: string) => boolean) => Promise<number[]>;
   stop: () => void;
 }
 
@@ -37,7 +37,11 @@ export async function followRules(host: Host, vip: string): Promise<Rules> {
   void look();
   return {
     states: () => [...new Set(seen.map(({ state }) => state))],
-    when: (such) => seen.filter(({ state }) => such(state)).map(({ time }) => time),
+    when: async (such) => {
+      const asked = Date.now();
+      await waitFor(() => (seen.at(-1)?.time ?? 0) > asked, { what: 'a look at the rules' });
+      return seen.filter(({ state }) => such(state)).map(({ time }) => time);
+    },
     stop: () => {
       going = false;
     },

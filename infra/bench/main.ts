@@ -1,21 +1,12 @@
 // npm run bench -- NAME [--json FILE] [--rounds N] [--readme]
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, release } from 'node:os';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { execa } from 'execa';
-import { NotAllowed, runInGuest } from '../lab/uml.ts';
+import { NotAllowed } from '../lab/uml.ts';
 import { benchmarks } from './benchmarks.ts';
-import {
-  figuresOf,
-  measuredSchema,
-  type Result,
-  resultSchema,
-  table,
-  tablesOf,
-  verdictOf,
-  withFigures,
-} from './result.ts';
+import { figuresOf, type Result, table, tablesOf, verdictOf, withFigures } from './result.ts';
+import { root, run } from './run.ts';
 
 interface Options {
   json?: string;
@@ -23,10 +14,11 @@ interface Options {
   readme?: true;
 }
 
-const root = join(import.meta.dirname, '../..');
 const readmeFile = join(root, 'README.md');
 /** What the README's figures were made of. */
 const kept = (name: string) => join(root, `infra/bench/results/${name}.json`);
+const ending = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ending.abort());
 
 const program = new Command('npm run bench --')
   .description('Benchmarks, each beside its peers in the same guest, on a real kernel.')
@@ -38,23 +30,25 @@ const program = new Command('npm run bench --')
   });
 for (const [name, { what, takes, flags = {} }] of Object.entries(benchmarks)) {
   const command = withOptions(program.command(name).description(`${what} (${takes})`));
-  for (const [flag, means] of Object.entries(flags)) command.option(flag, means);
-  const given = () => Object.keys(flags).filter((flag) => process.argv.includes(flag));
-  command.action((options: Options) =>
-    given().includes('--simulate') ? simulate(options) : runAll([name], options, given()),
-  );
+  for (const [flag, { means, without }] of Object.entries(flags))
+    command.addOption(new Option(flag, means).conflicts(without));
+  command.action(async (options: Options & Record<string, unknown>) => {
+    const given = Object.keys(flags).filter((flag) => options[flag.slice(2)]);
+    await (given.includes('--simulate') ? simulate(options) : runAll([name], options, given));
+  });
 }
 withOptions(program.command('all').description('all of them in turn')).action((options: Options) =>
   runAll(Object.keys(benchmarks), options, []),
 );
 await program.parseAsync().catch((error: Error) => {
-  console.error(error.message);
-  process.exitCode = error instanceof NotAllowed ? 3 : 1;
+  if (!ending.signal.aborted) console.error(error.message);
+  process.exitCode = ending.signal.aborted ? 130 : error instanceof NotAllowed ? 3 : 1;
 });
 
 function withOptions(command: Command): Command {
   return command
-    .option('--json <file>', 'write the results there too (all: as an array)')
+    .allowExcessArguments(false)
+    .option('--json <file>', 'write the results there too (all: as an array)', writable)
     .option('--rounds <n>', 'how often each side is measured, alternating', (text) => {
       if (!/^[1-9]\d?$/.test(text)) throw new InvalidArgumentError('1 to 99');
       return Number(text);
@@ -62,12 +56,24 @@ function withOptions(command: Command): Command {
     .option('--readme', 'write the table into the README, and keep its result in infra/bench/results');
 }
 
+/** Before the long wait, not after it. */
+function writable(file: string): string {
+  const isNew = !existsSync(file);
+  try {
+    closeSync(openSync(file, 'a'));
+  } catch (error) {
+    throw new InvalidArgumentError(`It cannot be written: ${(error as Error).message}`);
+  }
+  if (isNew) rmSync(file);
+  return file;
+}
+
 async function runAll(names: readonly string[], { json, rounds, readme }: Options, flags: string[]): Promise<void> {
   // Before the long wait, not after it.
   if (readme) for (const name of names) withFigures(readFileSync(readmeFile, 'utf8'), name, '');
   const results: Result[] = [];
   for (const name of names) {
-    const result = await run(name, rounds, flags);
+    const result = await run(name, { rounds, flags, signal: ending.signal });
     results.push(result);
     console.log(`\n${tablesOf(result).map(table).join('\n\n')}\n\n${verdictOf(result)}\n`);
     const text = `${JSON.stringify(result, null, 2)}\n`;
@@ -83,25 +89,5 @@ async function runAll(names: readonly string[], { json, rounds, readme }: Option
 /** Needs neither a guest nor a kernel. */
 async function simulate({ json }: Options): Promise<void> {
   const argv = ['--import', 'tsx', join(root, 'infra/bench/simulate.ts'), ...(json ? [resolve(json)] : [])];
-  await execa(process.execPath, argv, { stdio: 'inherit' });
-}
-
-async function run(name: string, rounds: number, flags: readonly string[]): Promise<Result> {
-  const start = loadavg()[0];
-  const also = benchmarks[name]?.packages?.map((debian) => `--also=${debian}`) ?? [];
-  await execa('bash', [join(root, 'infra/lab/setup.sh'), 'packages', 'build', ...also], { stdio: 'inherit' });
-  mkdirSync(join(root, '.lab'), { recursive: true });
-  const share = mkdtempSync(join(root, '.lab/bench-'));
-  try {
-    const file = join(share, 'result.json');
-    const argv = ['node', '--import', 'tsx', join(root, `infra/bench/${name}.ts`), file, String(rounds), ...flags];
-    const code = await runInGuest({ argv, cwd: root, share: [share], memory: '4G', pinned: true });
-    if (!existsSync(file)) throw new Error(`${name} ended with ${code} and without a result`);
-    const measured = measuredSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
-    const load = { start, end: loadavg()[0] };
-    const host = { processor: cpus()[0]?.model.trim(), cores: cpus().length, kernel: release(), load };
-    return resultSchema.parse({ ...measured, machine: { ...host, ...measured.machine } });
-  } finally {
-    rmSync(share, { recursive: true, force: true });
-  }
+  await execa(process.execPath, argv, { stdio: 'inherit', cancelSignal: ending.signal });
 }

@@ -157,6 +157,14 @@ t.test('a value that never came, a side without a value, and a goal that was mis
   t.match(text, '**Not met**: out within 1 ms (2 ms).');
 });
 
+t.test('figures tell the commit that they were measured at, where it is known', async (t) => {
+  const [sample] = fc.sample(result, 1) as [Result];
+  const known = { ...sample, commit: 'f7c4718+' };
+  t.equal(resultSchema.parse(known).commit, known.commit);
+  t.match(figuresOf(known), `${sample.at.slice(0, 10)}, at commit f7c4718+.`);
+  t.notMatch(figuresOf(sample), 'commit');
+});
+
 holds(
   t,
   'figures of a machine that had other work say so, and those of a quiet one do not',

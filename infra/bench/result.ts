@@ -39,7 +39,12 @@ const host = {
   load: z.strictObject({ start: z.number(), end: z.number() }),
 };
 export const measuredSchema = z.strictObject({ ...measured, machine: z.strictObject(guest) });
-export const resultSchema = z.strictObject({ ...measured, machine: z.strictObject({ ...host, ...guest }) });
+export const resultSchema = z.strictObject({
+  ...measured,
+  machine: z.strictObject({ ...host, ...guest }),
+  /** Of the repository, with a '+' when files differed from it. Older results lack it. */
+  commit: z.string().optional(),
+});
 export type Measured = z.infer<typeof measuredSchema>;
 export type Result = z.infer<typeof resultSchema>;
 
@@ -68,7 +73,7 @@ function cell(figure: Figure | undefined): string {
 
 /** The README's part: table, how it was measured, whether the goals were met, and the machine. */
 export function figuresOf(result: Result): string {
-  const { about, at, machine, rounds } = result;
+  const { about, at, commit, machine, rounds } = result;
   const { processor, cores, kernel, load, guest, node, versions } = machine;
   const programs = Object.entries({ Node: node, ...versions }).map(([name, version]) => `${name} ${version}`);
   const facts = [
@@ -76,7 +81,7 @@ export function figuresOf(result: Result): string {
     `on ${processor}, ${cores} cores, Linux ${kernel}`,
     `load average ${digits(load.start)} before and ${digits(load.end)} after${isBusy(machine) ? ', so **other work kept the machine busy**' : ''}`,
     programs.join(', '),
-    at.slice(0, 10),
+    `${at.slice(0, 10)}${commit === undefined ? '' : `, at commit ${commit}`}`,
   ];
   const [first = [], ...more] = tablesOf(result).map(markdown);
   const rest = more.length > 0 ? ['<details><summary>The other tables</summary>', ...more, '</details>'] : [];

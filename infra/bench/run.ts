@@ -14,7 +14,7 @@ export async function run(
   name: string,
   { rounds, flags, signal }: { rounds: number; flags: readonly string[]; signal: AbortSignal },
 ): Promise<Result> {
-  const start = loadavg()[0];
+  const [start, commit] = [loadavg()[0], await commitOf()];
   const also = benchmarks[name]?.packages?.map((debian) => `--also=${debian}`) ?? [];
   const setup = [join(root, 'infra/lab/setup.sh'), 'packages', 'build', ...also];
   await execa('bash', setup, { stdio: 'inherit', cancelSignal: signal });
@@ -28,8 +28,18 @@ export async function run(
     const measured = measuredSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
     const load = { start, end: loadavg()[0] };
     const host = { processor: cpus()[0]?.model.trim(), cores: cpus().length, kernel: release(), load };
-    return resultSchema.parse({ ...measured, machine: { ...host, ...measured.machine } });
+    return resultSchema.parse({ ...measured, commit, machine: { ...host, ...measured.machine } });
   } finally {
     rmSync(share, { recursive: true, force: true });
   }
+}
+
+/** Undefined: this is no clone. */
+async function commitOf(): Promise<string | undefined> {
+  const git = (...words: string[]) => execa('git', words, { cwd: root, reject: false });
+  const [{ stdout: commit }, { stdout: differs }] = [
+    await git('rev-parse', '--short', 'HEAD'),
+    await git('status', '--porcelain', '--', '.', ':!README.md', ':!infra/bench/results'),
+  ];
+  return commit === '' ? undefined : `${commit}${differs === '' ? '' : '+'}`;
 }

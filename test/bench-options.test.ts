@@ -13,6 +13,8 @@ t.test('what a benchmark would leave undone is refused in words before it begins
     'evenness --simulate --quick': /'--simulate' cannot be used with option '--quick'/,
     'evenness --quick --readme': /'--quick' cannot be used with option '--readme'/,
     'evenness --quick --rounds 2': /'--quick' cannot be used with option '--rounds/,
+    'evenness --simulate a': /'--simulate' runs all parts/,
+    'evenness a f': /'f' is invalid.*Allowed choices are a, c, d, e, b/,
     'traffic url': /too many arguments/,
     'traffic --json /proc/none/result.json': /cannot be written: ENOENT/,
     none: /no benchmark 'none'/,

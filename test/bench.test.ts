@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
-import { benchmarks } from '../infra/bench/benchmarks.ts';
+import { benchmarks, resultName } from '../infra/bench/benchmarks.ts';
 import { weightIn } from '../infra/bench/ip-vs.ts';
 import { digits, figureOf, p99, type Value } from '../infra/bench/numbers.ts';
 import {
@@ -14,6 +14,7 @@ import {
   tablesOf,
   withFigures,
 } from '../infra/bench/result.ts';
+import { scenarios } from '../infra/simulation/scenarios.ts';
 import { holds } from './property.ts';
 
 const folder = join(import.meta.dirname, '../infra/bench');
@@ -199,14 +200,16 @@ t.test(
   async (t) => {
     const results = join(folder, 'results');
     const kept = existsSync(results) ? readdirSync(results).map((file) => file.replace('.json', '')) : [];
+    const all = Object.entries(benchmarks).flatMap(([benchmark, { parts = [''] }]) =>
+      parts.map((part) => ({ benchmark, name: resultName(benchmark, part) })),
+    );
     t.strictSame(
-      kept.filter((name) => !Object.hasOwn(benchmarks, name)),
+      kept.filter((name) => !all.some((one) => one.name === name)),
       [],
       'results of no benchmark',
     );
-    for (const [name, { flags = {} }] of Object.entries(benchmarks)) {
-      t.match(readFileSync(join(folder, `${name}.ts`), 'utf8'), 'finish(', name);
-      t.notOk(Object.keys(flags).some((flag) => ['--json', '--rounds', '--readme'].includes(flag)));
+    for (const { benchmark, name } of all) {
+      t.match(readFileSync(join(folder, `${benchmark}.ts`), 'utf8'), 'finish(', name);
       if (!kept.includes(name)) {
         t.equal(withFigures(readme, name, ''), readme, `${name}: nobody has measured it`);
         continue;
@@ -217,6 +220,21 @@ t.test(
     }
   },
 );
+
+t.test('flags are no options of every benchmark, and their parts are parts', async (t) => {
+  for (const [name, { flags = {}, parts = [] }] of Object.entries(benchmarks)) {
+    t.notOk(Object.keys(flags).some((flag) => ['--json', '--rounds', '--readme'].includes(flag)));
+    for (const flag of Object.values(flags))
+      t.ok(
+        (flag.parts ?? []).every((part) => parts.includes(part)),
+        name,
+      );
+  }
+});
+
+t.test('evenness has every scenario as a part', async (t) => {
+  t.strictSame(benchmarks.evenness?.parts?.toSorted(), Object.keys(scenarios).sort());
+});
 
 t.test('what the guest writes lacks the machine around it', async (t) => {
   const [sample] = fc.sample(result, 1) as [Result];

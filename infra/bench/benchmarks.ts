@@ -1,13 +1,25 @@
-/** A benchmark is infra/bench/NAME.ts, run in a guest: node NAME.ts RESULT ROUNDS [FLAG...]; see rounds.ts. */
+/** A benchmark is infra/bench/NAME.ts, run in a guest: node NAME.ts RESULT ROUNDS [PART] [FLAG...]; see rounds.ts. */
 export interface Benchmark {
   what: string;
   /** How long ten rounds take on a quiet machine. */
   takes: string;
+  /** Each has a guest and a result of its own, in this order. */
+  parts?: readonly string[];
   /** Debian packages besides the lab's. */
   packages?: string[];
-  /** Its own flags: what they do, and the options (as commander calls them) that say nothing beside them. */
-  flags?: Record<`--${string}`, { means: string; without: string[] }>;
+  /** Its own flags. */
+  flags?: Record<`--${string}`, Flag>;
 }
+
+interface Flag {
+  means: string;
+  /** Options that say nothing beside it, as commander calls them. */
+  without: string[];
+  /** Those that are run with it when none is named. */
+  parts?: readonly string[];
+}
+
+export const resultName = (benchmark: string, part: string): string => (part ? `${benchmark}-${part}` : benchmark);
 
 export const benchmarks: Record<string, Benchmark> = {
   traffic: {
@@ -25,12 +37,14 @@ export const benchmarks: Record<string, Benchmark> = {
     packages: ['keepalived', 'ldirectord'],
   },
   evenness: {
-    what: 'how evenly the cards of four real servers are filled: every stock scheduler, and weights by headroom',
-    takes: '70 minutes a round',
+    what: 'how evenly the cards of four real servers are filled: rr, wrr, lc, wlc, sed, nq, mh, and weights by headroom',
+    takes: '14 minutes a round and scenario',
+    parts: ['a', 'c', 'd', 'e', 'b'],
     flags: {
       '--quick': {
-        means: 'two scenarios, four schedulers, one load, one round: 5 minutes; no evidence',
+        means: 'a and c if none is named, four schedulers, one load, one round: 5 minutes; no evidence',
         without: ['readme', 'rounds'],
+        parts: ['a', 'c'],
       },
       '--simulate': {
         means: 'not in the lab but in numbers, with up to 1,000 real servers and a million connections: 5 minutes',

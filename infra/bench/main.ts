@@ -1,12 +1,12 @@
-// npm run bench -- NAME [--json FILE] [--rounds N] [--readme]
+// npm run bench -- NAME [PART...] [--json FILE] [--rounds N] [--readme]
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { execa } from 'execa';
 import { NotAllowed } from '../lab/uml.ts';
 import { benchmarks } from './benchmarks.ts';
 import { figuresOf, type Result, table, tablesOf, verdictOf, withFigures } from './result.ts';
-import { root, run } from './run.ts';
+import { commitOf, type Job, nameOf, root, run } from './run.ts';
 
 interface Options {
   json?: string;
@@ -28,17 +28,19 @@ const program = new Command('npm run bench --')
     if (word) program.error(`error: there is no benchmark '${word}'; there are ${Object.keys(benchmarks).join(', ')}`);
     console.log(program.helpInformation());
   });
-for (const [name, { what, takes, flags = {} }] of Object.entries(benchmarks)) {
+for (const [name, { what, takes, parts, flags = {} }] of Object.entries(benchmarks)) {
   const command = withOptions(program.command(name).description(`${what} (${takes})`));
+  if (parts) command.addArgument(new Argument('[parts...]', 'which of its parts; default: all').choices(parts));
   for (const [flag, { means, without }] of Object.entries(flags))
     command.addOption(new Option(flag, means).conflicts(without));
-  command.action(async (options: Options & Record<string, unknown>) => {
-    const given = Object.keys(flags).filter((flag) => options[flag.slice(2)]);
-    await (given.includes('--simulate') ? simulate(options) : runAll([name], options, given));
-  });
+  command.action(() => start(name, command));
 }
 withOptions(program.command('all').description('all of them in turn')).action((options: Options) =>
-  runAll(Object.keys(benchmarks), options, []),
+  runAll(
+    Object.keys(benchmarks).flatMap((name) => jobsOf(name)),
+    options,
+    [],
+  ),
 );
 await program.parseAsync().catch((error: Error) => {
   if (!ending.signal.aborted) console.error(error.message);
@@ -48,7 +50,7 @@ await program.parseAsync().catch((error: Error) => {
 function withOptions(command: Command): Command {
   return command
     .allowExcessArguments(false)
-    .option('--json <file>', 'write the results there too (all: as an array)', writable)
+    .option('--json <file>', 'write the results there too (several: as an array)', writable)
     .option('--rounds <n>', 'how often each side is measured, alternating', (text) => {
       if (!/^[1-9]\d?$/.test(text)) throw new InvalidArgumentError('1 to 99');
       return Number(text);
@@ -68,16 +70,35 @@ function writable(file: string): string {
   return file;
 }
 
-async function runAll(names: readonly string[], { json, rounds, readme }: Options, flags: string[]): Promise<void> {
+async function start(benchmark: string, command: Command): Promise<void> {
+  const options = command.opts<Options & Record<string, unknown>>();
+  const given = Object.entries(benchmarks[benchmark]?.flags ?? {}).filter(([flag]) => options[flag.slice(2)]);
+  const flags = given.map(([flag]) => flag);
+  const named = [...new Set(command.args)];
+  if (!flags.includes('--simulate')) {
+    const parts = named.length > 0 ? named : given.find(([, { parts }]) => parts)?.[1].parts;
+    return runAll(jobsOf(benchmark, parts), options, flags);
+  }
+  if (named.length > 0) command.error("error: '--simulate' runs all parts; none can be named");
+  return simulate(options);
+}
+
+function jobsOf(benchmark: string, parts: readonly string[] = benchmarks[benchmark]?.parts ?? ['']): Job[] {
+  return parts.map((part) => ({ benchmark, part }));
+}
+
+async function runAll(jobs: readonly Job[], { json, rounds, readme }: Options, flags: string[]): Promise<void> {
   // Before the long wait, not after it.
-  if (readme) for (const name of names) withFigures(readFileSync(readmeFile, 'utf8'), name, '');
+  if (readme) for (const job of jobs) withFigures(readFileSync(readmeFile, 'utf8'), nameOf(job), '');
+  const commit = await commitOf();
   const results: Result[] = [];
-  for (const name of names) {
-    const result = await run(name, { rounds, flags, signal: ending.signal });
+  for (const job of jobs) {
+    const name = nameOf(job);
+    const result = { ...(await run(job, { rounds, flags, signal: ending.signal })), commit };
     results.push(result);
     console.log(`\n${tablesOf(result).map(table).join('\n\n')}\n\n${verdictOf(result)}\n`);
     const text = `${JSON.stringify(result, null, 2)}\n`;
-    if (json) writeFileSync(resolve(json), names.length === 1 ? text : `${JSON.stringify(results, null, 2)}\n`);
+    if (json) writeFileSync(resolve(json), jobs.length === 1 ? text : `${JSON.stringify(results, null, 2)}\n`);
     if (!readme) continue;
     mkdirSync(dirname(kept(name)), { recursive: true });
     writeFileSync(kept(name), text);

@@ -1,8 +1,9 @@
-// In a guest: what all benchmarks have in common. node NAME.ts RESULT ROUNDS [FLAG...]
+// In a guest: what all benchmarks have in common. node NAME.ts RESULT ROUNDS [PART] [FLAG...]
 import { writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { basename } from 'node:path';
 import type { Goal } from '../lab/events.ts';
+import { resultName } from './benchmarks.ts';
 import { figureOf, type Value } from './numbers.ts';
 import { type Measured, measuredSchema } from './result.ts';
 import { versionsOf } from './versions.ts';
@@ -37,7 +38,10 @@ export interface Bench<Key extends string, Side extends string> {
 }
 
 /** The benchmark's own flags, as they were given. */
-export const givenFlags = (): string[] => process.argv.slice(4);
+export const givenFlags = (): string[] => process.argv.slice(4).filter((word) => word.startsWith('--'));
+
+/** Which part of the benchmark it is; '' where it has none. */
+export const givenPart = (): string => process.argv.slice(4).find((word) => !word.startsWith('--')) ?? '';
 
 export function startBench<Key extends string, Side extends string>(declared: {
   /** As they are called in the table's head. */
@@ -47,7 +51,7 @@ export function startBench<Key extends string, Side extends string>(declared: {
   mostRounds?: number;
 }): Bench<Key, Side> {
   const [program = '', file = '', roundsText = ''] = process.argv.slice(1);
-  const name = basename(program, '.ts');
+  const name = resultName(basename(program, '.ts'), givenPart());
   const rounds = Math.min(Number(roundsText), declared.mostRounds ?? Number.POSITIVE_INFINITY);
   const measures = Object.entries(declared.measures) as [Key, Measure][];
   const all = new Map<Key, Map<Side, Value[]>>(measures.map(([key]) => [key, new Map()]));

@@ -1,6 +1,6 @@
 // One scheduler in one scenario, at one load after the other, as the lab does it: the simulation's side of the benchmark.
 import { type Headroom, nextHeadroom, settleMs } from '../../src/core/headroom.ts';
-import { secondsToEven, unevenness } from './evenness.ts';
+import { bySecond, secondsToEven, unevenness } from './evenness.ts';
 import { askedMbit, isLast, type Scenario, speedsOf, workloadOf } from './scenarios.ts';
 import type { SchedulerName } from './schedulers.ts';
 import { type Reported, type SimulatedCard, type SimulationOptions, simulate } from './simulate.ts';
@@ -63,13 +63,13 @@ export function hold(contest: Contest): ContestResult {
   });
   const phases = loads.map((load, i): ContestPhase => {
     const from = warmUpSeconds + i * phaseSeconds + scenario.lastGoneSeconds;
-    const rows = txMbit.slice(from, from + settleSeconds + measuredSeconds);
-    const measured = rows.slice(settleSeconds);
     const end = from + settleSeconds + measuredSeconds;
+    const rows = bySecond(txMbit.slice(from, end));
+    const measured = txMbit.slice(from + settleSeconds, end);
     const times = Float64Array.from(took.filter((_, n) => within(repliedAt[n] ?? 0, from, end))).sort();
     return {
       load,
-      unevenness: unevenness(measured, speeds) ?? Number.NaN,
+      unevenness: unevenness(rows, speeds, { from: settleSeconds, seconds: measuredSeconds }) ?? Number.NaN,
       secondsToEven: secondsToEven(rows, speeds),
       mbit: measured.flat().reduce((sum, of) => sum + of, 0) / measured.length,
       p99Seconds: times[Math.floor(times.length * 0.99)] ?? 0,

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { carry, type Transfer } from '../../infra/simulation/card.ts';
-import { secondsToEven, unevenness } from '../../infra/simulation/evenness.ts';
+import { bySecond, secondsToEven, unevenness } from '../../infra/simulation/evenness.ts';
 import { randomOf } from '../../infra/simulation/random.ts';
 import { askedMbit, scenarios, speedsOf, workloadOf } from '../../infra/simulation/scenarios.ts';
 import { type SchedulerName, schedulerOf } from '../../infra/simulation/schedulers.ts';
@@ -102,10 +102,30 @@ t.test('sizes are drawn with the mean that the load is reckoned from', async (t)
 
 t.test('unevenness is 0 of equal loads, whatever the speeds are, and time to even is when it begins', async (t) => {
   const speeds = [100, 20];
+  const all = { from: 0, seconds: 20 };
   const even = Array.from({ length: 20 }, () => [50, 10]);
-  t.equal(unevenness(even, speeds), 0);
+  t.equal(unevenness(bySecond(even), speeds, all), 0);
   const uneven = Array.from({ length: 20 }, () => [100, 0]);
-  t.equal(unevenness(uneven, speeds), 1);
-  t.equal(secondsToEven([...uneven, ...even], speeds), 20);
-  t.equal(secondsToEven(uneven, speeds), undefined);
+  t.equal(unevenness(bySecond(uneven), speeds, all), 1);
+  t.equal(unevenness(bySecond([...uneven, ...even]), speeds, { from: 20, seconds: 20 }), 0);
+  t.equal(secondsToEven(bySecond([...uneven, ...even]), speeds), 20);
+  t.equal(secondsToEven(bySecond(uneven), speeds), undefined);
 });
+
+holds(
+  t,
+  'unevenness is the same however long the rows are, and there is none when more than a second of it is missing',
+  fc.property(
+    fc.array(fc.double({ min: 0.2, max: 3, noNaN: true }), { minLength: 60, maxLength: 60 }),
+    fc.double({ min: 0, max: 3, noNaN: true }),
+    (lengths, missing) => {
+      const ends = lengths.map((_, i) => lengths.slice(0, i + 1).reduce((sum, length) => sum + length, 0));
+      const whole = Math.floor((ends.at(-1) ?? 0) / 10) * 10;
+      const rows = ends.map((to, i) => ({ from: ends[i - 1] ?? 0, to: Math.min(to, whole - missing), mbit: [3, 1] }));
+      const cut = rows.filter(({ from, to }) => from < to);
+      const is = unevenness(cut, [10, 10], { from: 0, seconds: whole });
+      if (whole < 10 || missing > 1.001) return is === undefined;
+      return missing > 0.999 || Math.abs((is ?? Number.NaN) - 0.5) < 1e-9;
+    },
+  ),
+);

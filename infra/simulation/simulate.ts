@@ -41,6 +41,8 @@ export interface SimulationResult {
   repliedAt: number[];
   /** Of every request: from the wish to the last byte, seconds. */
   took: number[];
+  /** Requests without a reply: wanted when, and open until their host stopped or, infinite, the end. */
+  unanswered: { wantedAt: number; until: number }[];
   connections: number;
   /** Connections that were refused, or lost with their host. */
   lost: number;
@@ -70,6 +72,7 @@ export function simulate(options: SimulationOptions): SimulationResult {
   const scheduler = schedulerOf(options.scheduler, of, randomOf(options.seed + 2));
   const clientBytes = workload.clients.map(({ mbit }) => (mbit * 1e6 * stepSeconds) / 8);
   const transfers: (Transfer & { session: Open })[][] = cards.map(() => []);
+  const sessions = cards.map(() => new Set<Open>());
   const wishes = calendar<Open>();
   const ends = calendar<Open>();
   const forgets = calendar<number>();
@@ -77,7 +80,7 @@ export function simulate(options: SimulationOptions): SimulationResult {
   const known: (Reported | undefined)[] = cards.map(() => undefined);
   const sent = new Float64Array(cards.length);
   const isUp = cards.map(() => true);
-  const result: SimulationResult = { txMbit: [], repliedAt: [], took: [], connections: 0, lost: 0 };
+  const result: SimulationResult = { txMbit: [], repliedAt: [], took: [], unanswered: [], connections: 0, lost: 0 };
   const nextArrival = arrivalsOf(arrivals, (seconds) => sessionsPerSecond(site, workload, options.askedMbit(seconds)));
 
   const open = (step: number): void => {
@@ -89,11 +92,14 @@ export function simulate(options: SimulationOptions): SimulationResult {
       return;
     }
     of.active[card] = (of.active[card] ?? 0) + 1;
-    wishes.add(step, { card, plan, answered: 0, wantedAt: step, isOver: false });
+    const session = { card, plan, answered: 0, wantedAt: step, isOver: false };
+    sessions[card]?.add(session);
+    wishes.add(step, session);
   };
   const close = (session: Open, step: number): void => {
     if (session.isOver) return;
     session.isOver = true;
+    sessions[session.card]?.delete(session);
     of.active[session.card] = (of.active[session.card] ?? 0) - 1;
     of.inactive[session.card] = (of.inactive[session.card] ?? 0) + 1;
     forgets.add(step + inactiveSeconds * stepsPerSecond, session.card);
@@ -109,8 +115,23 @@ export function simulate(options: SimulationOptions): SimulationResult {
     session.wantedAt = step + 1 + Math.round(gap * stepsPerSecond);
     wishes.add(session.wantedAt, session);
   };
-  const ask = (session: Open): void => {
+  const loseAll = (card: number, step: number): void => {
+    leaveUnanswered(card, step * stepSeconds);
+    result.lost += sessions[card]?.size ?? 0;
+    for (const session of sessions[card] ?? []) close(session, step);
+    transfers[card]?.splice(0);
+  };
+  const leaveUnanswered = (card: number, until: number): void => {
+    for (const { session } of transfers[card] ?? [])
+      result.unanswered.push({ wantedAt: session.wantedAt * stepSeconds, until });
+  };
+  const ask = (session: Open, step: number): void => {
     if (session.isOver) return;
+    if (!isUp[session.card]) {
+      result.lost++;
+      close(session, step);
+      return;
+    }
     const left = site.sizes[session.plan.objects[session.answered] ?? 0] ?? 0;
     transfers[session.card]?.push({ left, clientBytes: clientBytes[session.plan.client] ?? 0, session });
   };
@@ -118,11 +139,7 @@ export function simulate(options: SimulationOptions): SimulationResult {
     const [card, list, now] = [cards[i], transfers[i], step * stepSeconds];
     if (!card || !list) return;
     const up = card.serves?.(now) ?? true;
-    if (!up && isUp[i]) {
-      result.lost += of.active[i] ?? 0;
-      for (const { session } of list) close(session, step);
-      list.length = 0;
-    }
+    if (!up && isUp[i]) loseAll(i, step);
     isUp[i] = up;
     const room = (card.speedMbit * 1e6 * stepSeconds) / 8;
     const other = Math.min(0.9, (card.otherMbit?.(now) ?? 0) / card.speedMbit) * room;
@@ -133,7 +150,7 @@ export function simulate(options: SimulationOptions): SimulationResult {
     for (const card of forgets.take(step)) of.inactive[card] = (of.inactive[card] ?? 0) - 1;
     for (const session of ends.take(step)) close(session, step);
     for (let n = nextArrival(step * stepSeconds); n > 0; n--) open(step);
-    for (const session of wishes.take(step)) ask(session);
+    for (const session of wishes.take(step)) ask(session, step);
     for (let i = 0; i < cards.length; i++) send(i, step);
     for (const { card, ...report } of reports.take(step)) known[card] = report;
     if ((step + 1) % stepsPerSecond !== 0) continue;
@@ -151,6 +168,7 @@ export function simulate(options: SimulationOptions): SimulationResult {
     of.weight.set(options.weights(at, known));
     scheduler.changed();
   }
+  for (let i = 0; i < cards.length; i++) leaveUnanswered(i, Number.POSITIVE_INFINITY);
   return result;
 }
 

@@ -3,7 +3,7 @@ import t from 'tap';
 import { carry, type Transfer } from '../../infra/simulation/card.ts';
 import { bySecond, secondsToEven, unevenness } from '../../infra/simulation/evenness.ts';
 import { randomOf } from '../../infra/simulation/random.ts';
-import { askedMbit, scenarios, speedsOf, workloadOf } from '../../infra/simulation/scenarios.ts';
+import { askedMbit, type Scenario, scenarios, speedsOf, workloadOf } from '../../infra/simulation/scenarios.ts';
 import { type SchedulerName, schedulerOf } from '../../infra/simulation/schedulers.ts';
 import { simulate } from '../../infra/simulation/simulate.ts';
 import { siteOf } from '../../infra/simulation/workload.ts';
@@ -86,6 +86,42 @@ t.test('what is asked for is what leaves the cards, as long as it fits', async (
   t.ok(Math.abs(mean / asked - 1) < 0.1, `${mean} of ${asked}`);
   t.equal(lost, 0);
   t.ok(connections > 1000);
+});
+
+t.test('a host that stops takes all its connections with it, those between two requests too', async (t) => {
+  const goneAt = 30;
+  const { repliedAt, lost, unanswered } = simulate({
+    seed: 1,
+    seconds: 60,
+    cards: [{ speedMbit: 20, serves: (now) => now < goneAt || now >= goneAt + 5 }],
+    workload: { ...workloadOf(scenarios.a as Scenario, 20, 16_000), gapSeconds: 10 },
+    askedMbit: (now) => (now < goneAt ? 10 : 0),
+    scheduler: 'wlc',
+    weights: (now) => [now < goneAt || now >= goneAt + 5 ? 1 : 0],
+  });
+  t.ok(repliedAt.length > 100);
+  t.strictSame(
+    repliedAt.filter((at) => at >= goneAt),
+    [],
+    'nobody is answered who was lost',
+  );
+  t.ok(lost > 10);
+  t.ok(unanswered.length > 0 && unanswered.every(({ until }) => Math.abs(until - goneAt) < 0.1));
+});
+
+t.test('requests that are open at the end are told with the time since they are wanted', async (t) => {
+  const { repliedAt, unanswered } = simulate({
+    seed: 1,
+    seconds: 20,
+    cards: [{ speedMbit: 0.001 }],
+    workload: workloadOf(scenarios.a as Scenario, 20, 16_000),
+    askedMbit: () => 10,
+    scheduler: 'wlc',
+    weights: () => [1],
+  });
+  t.equal(repliedAt.length, 0);
+  t.ok(unanswered.length > 50);
+  t.ok(unanswered.every(({ wantedAt, until }) => wantedAt < 20 && until === Number.POSITIVE_INFINITY));
 });
 
 t.test('sizes are drawn with the mean that the load is reckoned from', async (t) => {

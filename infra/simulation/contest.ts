@@ -3,14 +3,19 @@ import { type Headroom, nextHeadroom, settleMs } from '../../src/core/headroom.t
 import { bySecond, secondsToEven, unevenness } from './evenness.ts';
 import { askedMbit, isLast, type Scenario, speedsOf, workloadOf } from './scenarios.ts';
 import type { SchedulerName } from './schedulers.ts';
-import { type Reported, type SimulatedCard, type SimulationOptions, simulate } from './simulate.ts';
-
-/** What weights by headroom drive. */
-const driven: SchedulerName = 'sed';
+import {
+  type Reported,
+  type SimulatedCard,
+  type SimulationOptions,
+  type SimulationResult,
+  simulate,
+} from './simulate.ts';
 
 export interface Contest {
   scenario: Scenario;
   scheduler: SchedulerName | 'headroom';
+  /** What weights by headroom drive. Default: sed. */
+  driven?: SchedulerName;
   cards: number;
   cardMbit: number;
   medianBytes: number;
@@ -27,6 +32,7 @@ export interface ContestPhase {
   unevenness: number;
   secondsToEven: number | undefined;
   mbit: number;
+  /** What is open at the end counts with its age. */
   p99Seconds: number;
 }
 
@@ -52,21 +58,22 @@ export function hold(contest: Contest): ContestResult {
   const asked = loads.map((load) => askedMbit(scenario, speeds, load));
   const phaseAt = (now: number) =>
     Math.max(0, Math.min(loads.length - 1, Math.floor((now - warmUpSeconds) / phaseSeconds)));
-  const { txMbit, repliedAt, took, connections, lost } = simulate({
+  const result = simulate({
     ...contest,
     seconds: warmUpSeconds + loads.length * phaseSeconds,
     cards,
     workload: workloadOf(scenario, cardMbit, contest.medianBytes),
     askedMbit: (now) => asked[phaseAt(now)] ?? 0,
-    scheduler: contest.scheduler === 'headroom' ? driven : contest.scheduler,
+    scheduler: contest.scheduler === 'headroom' ? (contest.driven ?? 'sed') : contest.scheduler,
     weights: weightsOf(contest, cards),
   });
+  const { txMbit, connections, lost } = result;
   const phases = loads.map((load, i): ContestPhase => {
     const from = warmUpSeconds + i * phaseSeconds + scenario.lastGoneSeconds;
     const end = from + settleSeconds + measuredSeconds;
     const rows = bySecond(txMbit.slice(from, end));
     const measured = txMbit.slice(from + settleSeconds, end);
-    const times = Float64Array.from(took.filter((_, n) => within(repliedAt[n] ?? 0, from, end))).sort();
+    const times = Float64Array.from(waitsOf(result, from, end)).sort();
     return {
       load,
       unevenness: unevenness(rows, speeds, { from: settleSeconds, seconds: measuredSeconds }) ?? Number.NaN,
@@ -78,7 +85,20 @@ export function hold(contest: Contest): ContestResult {
   return { phases, connections, lost };
 }
 
-const within = (at: number, from: number, end: number) => at >= from && at < end;
+/** How long requests took that were answered from one time to another, and how old those were that were open at its end. */
+function waitsOf({ repliedAt, took, unanswered }: SimulationResult, from: number, end: number): number[] {
+  const waits: number[] = [];
+  const add = (wantedAt: number, until: number) => {
+    if (until >= end && wantedAt < end) waits.push(end - wantedAt);
+  };
+  for (const [n, at] of repliedAt.entries()) {
+    const seconds = took[n] ?? 0;
+    if (at >= from && at < end) waits.push(seconds);
+    else add(at - seconds, at);
+  }
+  for (const { wantedAt, until } of unanswered) add(wantedAt, until);
+  return waits;
+}
 
 /** Stock schedulers know the cards' speeds from the operator: weights in that ratio. The controller learns them. */
 function weightsOf({ scheduler, cardMbit }: Contest, cards: readonly SimulatedCard[]): SimulationOptions['weights'] {

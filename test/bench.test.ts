@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { benchmarks, resultName } from '../infra/bench/benchmarks.ts';
 import { weightIn } from '../infra/bench/ip-vs.ts';
-import { digits, figureOf, p99, type Value } from '../infra/bench/numbers.ts';
+import { digits, fewest, figureOf, meanAndChance, p99, type Value } from '../infra/bench/numbers.ts';
 import {
   figuresOf,
   measuredSchema,
@@ -14,6 +14,7 @@ import {
   tablesOf,
   withFigures,
 } from '../infra/bench/result.ts';
+import { randomOf } from '../infra/simulation/random.ts';
 import { scenarios } from '../infra/simulation/scenarios.ts';
 import { holds } from './property.ts';
 
@@ -235,6 +236,18 @@ t.test('flags are no options of every benchmark, and their parts are parts', asy
 t.test('evenness has every scenario as a part', async (t) => {
   t.strictSame(benchmarks.evenness?.parts?.toSorted(), Object.keys(scenarios).sort());
 });
+
+holds(
+  t,
+  'what differs by chance is called so but for one case in a hundred, and what always differs is not',
+  fc.property(fc.nat(), fc.integer({ min: fewest, max: 12 }), (seed, rounds) => {
+    const random = randomOf(seed);
+    const draws = () => Array.from({ length: rounds }, () => random.normal());
+    const isMore = (values: readonly number[]) => meanAndChance(values).mean > meanAndChance(values).chance;
+    const share = Array.from({ length: 1000 }, () => isMore(draws())).filter(Boolean).length / 1000;
+    return share < 0.025 && isMore(draws().map((draw) => 20 + draw));
+  }),
+);
 
 t.test('what the guest writes lacks the machine around it', async (t) => {
   const [sample] = fc.sample(result, 1) as [Result];

@@ -33,6 +33,19 @@ export function p99(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.ceil(values.length * 0.99) - 1] ?? 0;
 }
 
+/** Fewer values than these tell nothing of chance. */
+export const fewest = 5;
+
+/**
+ * The mean, and how far it may be from 0 by chance: Student's t with four degrees of freedom, one-sided, of the standard error. One of
+ * a hundred such means is further off with five values, fewer are with more.
+ */
+export function meanAndChance(values: readonly number[]): { mean: number; chance: number } {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);
+  return { mean, chance: 3.75 * Math.sqrt(variance / values.length) };
+}
+
 /** Three digits, or all that are before the point. */
 export function digits(value: number): string {
   const size = Math.abs(value);

@@ -34,6 +34,8 @@ export interface Bench<Key extends string, Side extends string> {
     programs: string[];
     about: string;
     verdict: Goal[];
+    /** What the tables call a side, where that is known only at the end. */
+    called?: (side: Side) => string;
   }) => Promise<void>;
 }
 
@@ -77,13 +79,13 @@ export function startBench<Key extends string, Side extends string>(declared: {
     },
     median: (key, side) => figure(key, side)?.median ?? null,
     values: (key, side) => (all.get(key)?.get(side) ?? []).filter((value) => value !== null),
-    finish: async ({ settings, programs, about, verdict }) => {
+    finish: async ({ settings, programs, about, verdict, called = (side) => side }) => {
       const rows = measures.map(([key, { what, unit, group = '', better = 'less' }]) => ({
         what,
         unit,
         group,
         better,
-        sides: Object.fromEntries(declared.sides.flatMap((side) => (all.get(key)?.has(side) ? [[side, figure(key, side)]] : []))), // biome-ignore format: one chain
+        sides: Object.fromEntries(declared.sides.flatMap((side) => (all.get(key)?.has(side) ? [[called(side), figure(key, side)]] : []))), // biome-ignore format: one chain
       }));
       const machine = {
         guest: `Linux ${release()}, User Mode Linux, one CPU`,

@@ -47,7 +47,7 @@ export const benchmarks: Record<string, Benchmark> = {
         parts: ['a', 'c'],
       },
       '--simulate': {
-        means: 'not in the lab but in numbers, with up to 1,000 real servers and a million connections: 5 minutes',
+        means: 'not in the lab but in numbers: what weights by headroom drive, and 1,000 real servers: 6 minutes',
         without: ['readme', 'rounds', 'quick'],
       },
     },

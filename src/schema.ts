@@ -116,6 +116,12 @@ export const poolSchema = z
   })
   .superRefine((pool, context) => {
     const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
+    const balanced = Object.values(pool.ports).filter(isBalanced);
+    if (pool.balance === 'headroom' && balanced.length > 0 && balanced.every(isRedirected))
+      problem(
+        ['balance'],
+        'balance "headroom" goes by the cards of hosts that have the VIP: where all ports redirect clients to real servers by name, use "weights"',
+      );
     const family = familyOf(pool.vip);
     const seen = new Map<string, string>();
     for (const [name, server] of Object.entries(pool.realServers)) {
@@ -145,6 +151,11 @@ export const poolSchema = z
         problem(
           path('scheduler'),
           `with balance "headroom" the scheduler is ${headroomSchedulers.join(', ')}: ${port.scheduler} does not follow the weights from connection to connection`,
+        );
+      if (pool.balance === 'headroom' && port.policy === 'url' && port.affinity === 'url-hash')
+        problem(
+          path('affinity'),
+          'with balance "headroom" affinity is "none": shares move from second to second, and paths would move with them from server to server',
         );
       if (port.onePacket && !key.endsWith('/udp')) problem(path('onePacket'), 'onePacket is for UDP ports only');
       for (const flag of port.schedulerFlags ?? [])

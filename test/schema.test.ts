@@ -40,6 +40,8 @@ const policyHelp = 'policy is "real-servers", "director" or "url"';
 const noCheck = 'a port with policy "director" is checked by looking for its listener; leave "check" out';
 const onePort = 'a pool has at least one port, such as "80/tcp": { "policy": "real-servers" }';
 
+const imageRule = { match: { extensions: ['jpg'] }, to: 'real-servers' };
+
 const wrong: [string, unknown, string[]][] = [
   ['an address that is none', pool({ vip: '192.0.2' }), [`vip: ${noAddress}`]],
   ['a name in place of an address', server({ address: 'rs1.example.org' }), [`realServers.rs1.address: ${noAddress}`]],
@@ -60,6 +62,27 @@ const wrong: [string, unknown, string[]][] = [
     pool({ balance: 'headroom', ports: { '80/tcp': { ...balanced, scheduler: 'wrr' } } }),
     [
       'ports.80/tcp.scheduler: with balance "headroom" the scheduler is wlc, sed, nq: wrr does not follow the weights from connection to connection',
+    ],
+  ],
+  [
+    'paths that stay with a server whose share moves',
+    pool({
+      balance: 'headroom',
+      ports: { '80/tcp': { policy: 'url', engine: 'handoff', affinity: 'url-hash', rules: [imageRule] } },
+    }),
+    [
+      'ports.80/tcp.affinity: with balance "headroom" affinity is "none": shares move from second to second, and paths would move with them from server to server',
+    ],
+  ],
+  [
+    'cards of hosts that clients are sent to by name',
+    pool({
+      balance: 'headroom',
+      ports: { '80/tcp': { policy: 'url', engine: 'redirect', rules: [imageRule], redirect: { hosts: {} } } },
+      realServers: {},
+    }),
+    [
+      'balance: balance "headroom" goes by the cards of hosts that have the VIP: where all ports redirect clients to real servers by name, use "weights"',
     ],
   ],
   ['an unknown balance', pool({ balance: 'bytes' }), ['balance: balance is "weights" or "headroom"']],

@@ -121,5 +121,6 @@ const memberOf = ({ speedMbit }: SimulatedCard, isSteady: boolean, report: Repor
   weight: 100,
   isSteady,
   kernelWeight: 0,
+  lastSpeedMbit: undefined,
   card: report && { speedMbit, txMbit: report.txMbit, lostShare: 0, ageMs: (now - report.at) * 1000 },
 });

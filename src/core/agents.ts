@@ -9,11 +9,17 @@ export interface AgentRecord {
   report: Report;
   /** Milliseconds since the epoch; null when it is known from before this start only. */
   lastReport: number | null;
+  /** Of its host's card as it was last known, Mbit/s. */
+  speedMbit?: number;
   /** What its doctor last found; undefined: nothing yet. */
   doctor?: Report['doctor'];
 }
 
 export type Agents = ReadonlyMap<string, AgentRecord>;
+
+/** Of cards as they were last known, by real server, Mbit/s. */
+export const speedsOf = (agents: Agents): Map<string, number> =>
+  new Map([...agents].flatMap(([name, { speedMbit }]) => (speedMbit ? [[name, speedMbit] as const] : [])));
 
 /** Whether a real server may carry traffic, as its own host says. */
 export interface Attestation {

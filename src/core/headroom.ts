@@ -1,6 +1,7 @@
 // Weights that follow the cards. IPVS evens out connections; what fills a card is bytes, and the director sees none of the
 // replies. The agents do: each card's load is compared with the pool's, and a share of the new connections is moved from
 // the fuller to the emptier ones. infra/simulation shows why it is done in just this way.
+import { isDeepStrictEqual } from 'node:util';
 import { nextSwing, noSwing, oppositeness, type Swing } from './swing.ts';
 
 /** What is known of one real server of a pool. */
@@ -11,6 +12,8 @@ export interface HeadroomMember {
   isSteady: boolean;
   /** Undefined while nothing is heard of its card. */
   card: HeadroomCard | undefined;
+  /** Of its card before that, Mbit/s: a speed does not change because an agent is silent. */
+  lastSpeedMbit: number | undefined;
   /** The weight that the kernel has, where this controller has just started; 0: none. */
   kernelWeight: number;
 }
@@ -21,7 +24,7 @@ export interface HeadroomCard {
   speedMbit: number | null;
   /** Everything that leaves by it, Mbit/s. */
   txMbit: number;
-  /** Packets with errors and dropped ones, of all; 0 to 1. */
+  /** Packets that were to leave by it and did not, of all; 0 to 1. */
   lostShare: number;
   /** How long ago that was, milliseconds. */
   ageMs: number;
@@ -31,10 +34,12 @@ export interface HeadroomCard {
 export interface Headroom {
   /** By real server, for IPVS: 1 to 1000, the latter for the largest share. */
   weights: ReadonlyMap<string, number>;
+  /** The operator's, by real server. */
+  asked: ReadonlyMap<string, number>;
   /** By real server whose card is known: how full it is, 0 to 1; more when packets are lost. */
   loads: ReadonlyMap<string, number>;
-  /** By real server: the speed that its card was last known with, Mbit/s. */
-  speeds: ReadonlyMap<string, number>;
+  /** By real server whose share does not follow its card: why. */
+  unfollowed: ReadonlyMap<string, Unfollowed>;
   /** By real server: the logarithm of what its share is multiplied by. */
   trims: ReadonlyMap<string, number>;
   /** How boldly it acts, 0 to 1. */
@@ -44,6 +49,9 @@ export interface Headroom {
   since: number;
   at: number;
 }
+
+/** silent: nothing is heard of the card. idle: see {@link idleShare}. */
+type Unfollowed = 'silent' | 'speed unknown' | 'idle';
 
 const topWeight = 1000;
 /** Looks nearer to each other are one. */
@@ -61,6 +69,13 @@ const ownDelay = 1;
 const deadband = 0.02;
 /** Below this load deviations count less: there is room for all, and they are mostly chance. */
 const lowLoad = 0.2;
+/**
+ * A card that carries less than this of what most others do is no card with room: its host may answer with errors, which cost it
+ * nothing, and would be given ever more visitors for them. Of two nobody can tell: what fills the other may be no visitors.
+ */
+const idleShare = 0.1;
+/** Below this load that is chance, and not worth a word. */
+const idleWorthTelling = 0.05;
 /** The share of a card that is so full is not raised. */
 const highLoad = 0.95;
 const leastTrim = Math.log(0.05);
@@ -84,19 +99,19 @@ export function nextHeadroom(
   members: ReadonlyMap<string, HeadroomMember>,
   now: number,
 ): Headroom {
-  if (before && now - before.at < lookMs && sameNames(before.weights, members)) return before;
+  const asked = new Map([...members].map(([name, { weight }]) => [name, weight]));
+  if (before && now - before.at < lookMs && isDeepStrictEqual(before.asked, asked)) return before;
   const seconds = before ? Math.min(3, Math.max(0, now - before.at) / 1000) : 0;
   const since = before?.since ?? now;
-  const speeds = speedsOf(before, members);
-  const bases = basesOf(members, speeds);
+  const bases = basesOf(members);
   const loads = loadsOf(members);
-  const deviations = deviationsOf(members, loads);
+  const { deviations, idle } = deviationsOf(members, loads);
   const swing = nextSwing(before?.swing ?? noSwing, deviations);
   const gain = before ? nextGain(before.gain, swing, seconds) : firstGain;
   const trims = new Map<string, number>();
   // At a start the agents have yet to say how fast their cards are: until then the kernel's own shares stay, which a
   // quick answer may have taken beyond what trims alone may do.
-  const isNew = !before || (now - since < oldMs && before.speeds.size < before.weights.size);
+  const isNew = !before || (now - since < oldMs && [...members.values()].some((of) => !speedOf(of)));
   const old = isNew ? found(members, bases) : before.trims;
   for (const [name, { card }] of members) {
     const trim = old.get(name) ?? 0;
@@ -119,37 +134,39 @@ export function nextHeadroom(
   const weights = new Map(
     [...shares].map(([name, share]) => [name, Math.max(1, Math.round((topWeight * share) / largest))]),
   );
-  return { weights, loads, speeds, trims, gain, swing, since, at: now };
+  return { weights, asked, loads, unfollowed: unfollowedOf(members, loads, idle), trims, gain, swing, since, at: now };
 }
 
 /** Of one real server, in words. */
-export function headroomWords({ weights, loads }: Headroom, name: string): string {
-  const load = loads.get(name);
-  const is = load === undefined ? 'nothing is known of its card' : `its card is ${Math.round(load * 100)} % full`;
-  return `weight ${weights.get(name)} of ${topWeight} by headroom: ${is}`;
+export function headroomWords({ weights, loads, unfollowed }: Headroom, name: string, isDirector = false): string {
+  const full = `its card is ${Math.round((loads.get(name) ?? 0) * 100)} % full`;
+  const whose = isDirector ? "the controller's" : "its agent's";
+  const words = {
+    silent: 'nothing is heard of its card',
+    'speed unknown': `its card does not know its own speed, so that nothing follows how full it is: set speedMbit in ${whose} config`,
+    idle: `${full}, far less than most others: it keeps its configured share; look at what it answers`,
+  };
+  const why = unfollowed.get(name);
+  return `weight ${weights.get(name)} of ${topWeight} by headroom: ${why ? words[why] : full}`;
 }
 
-const sameNames = (a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>) =>
-  a.size === b.size && [...a.keys()].every((name) => b.has(name));
-
-/** A card's speed is known from its last report on; it does not change because an agent is silent. */
-function speedsOf(before: Headroom | undefined, members: ReadonlyMap<string, HeadroomMember>): Map<string, number> {
-  const speeds = new Map<string, number>();
-  for (const [name, { card }] of members) {
-    const speed = card ? card.speedMbit : before?.speeds.get(name);
-    if (speed) speeds.set(name, speed);
-  }
-  return speeds;
+function unfollowedOf(
+  members: ReadonlyMap<string, HeadroomMember>,
+  loads: ReadonlyMap<string, number>,
+  idle: ReadonlySet<string>,
+): Map<string, Unfollowed> {
+  const found = new Map<string, Unfollowed>();
+  for (const [name, { card }] of members)
+    if (idle.has(name)) found.set(name, 'idle');
+    else if (!loads.has(name)) found.set(name, card && card.ageMs <= oldMs ? 'speed unknown' : 'silent');
+  return found;
 }
 
 /** Shares by weight and speed, as weights; a card whose speed nobody knows counts as one of the middle. */
-function basesOf(
-  members: ReadonlyMap<string, HeadroomMember>,
-  speeds: ReadonlyMap<string, number>,
-): Map<string, number> {
-  const known = [...speeds.values()].sort((a, b) => a - b);
+function basesOf(members: ReadonlyMap<string, HeadroomMember>): Map<string, number> {
+  const known = [...members.values()].flatMap((of) => speedOf(of) ?? []).sort((a, b) => a - b);
   const middle = known[known.length >> 1] ?? 1;
-  const shares = new Map([...members].map(([name, { weight }]) => [name, weight * (speeds.get(name) ?? middle)]));
+  const shares = new Map([...members].map(([name, of]) => [name, of.weight * (speedOf(of) ?? middle)]));
   const largest = [...shares.values()].reduce((a, b) => Math.max(a, b), 0);
   return new Map([...shares].map(([name, share]) => [name, (topWeight * share) / largest]));
 }
@@ -163,39 +180,48 @@ function loadsOf(members: ReadonlyMap<string, HeadroomMember>): Map<string, numb
   return loads;
 }
 
-/** How far each load is from what its weight makes of the whole, -1 to 1; nothing where there are not two to compare. */
+/**
+ * How far each load is from what its weight makes of the whole, -1 to 1; nothing where there are not two to compare, and nothing of
+ * those that are idle though they take their share.
+ */
 function deviationsOf(
   members: ReadonlyMap<string, HeadroomMember>,
   loads: ReadonlyMap<string, number>,
-): Map<string, number> {
-  const deviations = new Map<string, number>();
+): { deviations: Map<string, number>; idle: Set<string> } {
   const steady = [...members].flatMap(([name, { weight, isSteady, card }]) => {
     const load = loads.get(name);
     return isSteady && load !== undefined && card?.speedMbit ? [{ name, weight, load, speed: card.speedMbit }] : [];
   });
-  if (steady.length < 2) return deviations;
+  const usual = steady.map(({ load, weight }) => load / weight).sort((a, b) => a - b)[(steady.length - 1) >> 1] ?? 0;
+  const judged = steady.filter(({ load, weight }) => load >= idleShare * usual * weight);
+  const idle = steady.filter((of) => !judged.includes(of) && usual * of.weight >= idleWorthTelling);
+  const deviations = new Map<string, number>();
   let [carried, room] = [0, 0];
-  for (const { weight, load, speed } of steady) {
+  for (const { weight, load, speed } of judged) {
     carried += load * speed;
     room += weight * speed;
   }
-  for (const { name, weight, load } of steady) {
+  for (const { name, weight, load } of judged.length > 1 ? judged : []) {
     const due = (carried / room) * weight;
     deviations.set(name, Math.min(1, Math.max(-1, (load - due) / Math.max(due, lowLoad))));
   }
-  return deviations;
+  return { deviations, idle: new Set(idle.map(({ name }) => name)) };
 }
+
+const speedOf = ({ card, lastSpeedMbit }: HeadroomMember): number | undefined =>
+  (card ? card.speedMbit : lastSpeedMbit) || undefined;
 
 const outside = (deviation: number) => Math.sign(deviation) * Math.max(0, Math.abs(deviation) - deadband);
 
 /** Seconds. */
 const delayOf = ({ ageMs }: HeadroomCard) => ownDelay + Math.max(0, ageMs) / 1000;
 
-/** A controller that starts anew goes on with the shares that the kernel has. */
+/** A controller that starts anew goes on with the shares that the kernel has; who has none there stands at their middle. */
 function found(members: ReadonlyMap<string, HeadroomMember>, bases: ReadonlyMap<string, number>): Map<string, number> {
   const trims = new Map<string, number>();
   for (const [name, { kernelWeight }] of members)
     if (kernelWeight > 0) trims.set(name, Math.log(kernelWeight / (bases.get(name) ?? 1)));
+  center(trims);
   return trims;
 }
 

@@ -71,7 +71,7 @@ function candidatesOf(
   if (!port || !isBalanced(port)) return new Map();
   const byName = isRedirected(port);
   const check = byName ? undefined : checkOf(pool, key, port);
-  const headroom = observed.headrooms.get(poolName);
+  const headroom = pool.balance === 'headroom' ? observed.headrooms.get(poolName) : undefined;
   return new Map(
     Object.entries(pool.realServers).map(([name, server]) => {
       const { address } = server;
@@ -95,16 +95,16 @@ function candidatesOf(
           attestation,
           probe: !isProbed ? undefined : finding ? { ...finding.health, at: finding.at } : { ...unknownHealth, at: 0 },
           servingSince: observed.tenures.get(tenureKey(pool.vip, key, address)),
-          headroom: headroom && shareOf(headroom, name),
+          headroom: headroom && shareOf(headroom, name, isLocal),
         },
       ];
     }),
   );
 }
 
-function shareOf(headroom: Headroom, name: string): Candidate['headroom'] {
+function shareOf(headroom: Headroom, name: string, isLocal: boolean): Candidate['headroom'] {
   const weight = headroom.weights.get(name);
-  return weight === undefined ? undefined : { weight, words: headroomWords(headroom, name) };
+  return weight === undefined ? undefined : { weight, words: headroomWords(headroom, name, isLocal) };
 }
 
 const askedByName: Attestation = {

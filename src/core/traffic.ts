@@ -134,6 +134,16 @@ export function cardRate(samples: readonly Sample<MeteredCard>[], ageMs: number)
   };
 }
 
+/** Of the packets that were to leave by a card, the part that did not, by errors and drops; 0 to 1. */
+export function lostShareOf(samples: readonly Sample<MeteredCard>[]): number {
+  const found = span(samples);
+  if (!found) return 0;
+  const { before, after } = found;
+  const lost = Math.max(0, after.txLost - before.txLost);
+  const all = lost + Math.max(0, after.txPackets - before.txPackets);
+  return all > 0 ? lost / all : 0;
+}
+
 export const serviceRestarted = (before: Traffic, after: Traffic): boolean =>
   after.connections < before.connections || after.bytesIn < before.bytesIn;
 

@@ -10,6 +10,8 @@ export interface Standing {
   serving: boolean;
   /** Needs nobody's attention: it serves, or it does not because somebody asked for that. */
   well: boolean;
+  /** It fails, and serves all the same: by the limit on ejections, or the fallback. */
+  isHeldIn?: true;
   reason: string;
 }
 
@@ -80,7 +82,7 @@ export function standingsOfPort(candidates: ReadonlyMap<string, Candidate>, rule
     else if (held.has(name))
       members.set(
         name,
-        serving(candidate, rules, false, `kept in by the limit on ejections (${rules.maxEjectedPercent} %): ${reason}`),
+        heldIn(candidate, rules, `kept in by the limit on ejections (${rules.maxEjectedPercent} %): ${reason}`),
       );
     else members.set(name, { weight: 0, serving: false, well: false, reason });
   }
@@ -89,10 +91,7 @@ export function standingsOfPort(candidates: ReadonlyMap<string, Candidate>, rule
   if (nobody && wanted.length > 0 && rules.fallback === 'keep')
     for (const { name, candidate, verdict } of wanted)
       if (candidate.attestation.verdict !== 'never' && candidate.probe?.verdict !== 'unknown')
-        members.set(
-          name,
-          serving(candidate, rules, false, `kept in by fallback "keep", as nobody is left: ${verdict.reason}`),
-        );
+        members.set(name, heldIn(candidate, rules, `kept in by fallback "keep", as nobody is left: ${verdict.reason}`));
   const answers = nobody && rules.fallback === 'director';
   return { members, notice: noticeOf(held.size, nobody && wanted.length > 0, rules), directorAnswers: answers };
 }
@@ -124,6 +123,11 @@ function serving(
   if (headroom) words.push(headroom.words);
   return { weight, serving: true, well, reason: words.join('; ') };
 }
+
+const heldIn = (candidate: Candidate, rules: WeightRules, reason: string): Standing => ({
+  ...serving(candidate, rules, false, reason),
+  isHeldIn: true,
+});
 
 function verdictOf({ server, drain, attestation, probe, servingSince }: Candidate, proberProblem?: string): Verdict {
   if (server.state !== 'active') {

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { Agents } from '../core/agents.ts';
+import { speedsOf } from '../core/agents.ts';
 import { type Balances, nextBalances } from '../core/balance.ts';
 import { type Desired, type DirectorFacts, desiredDirector } from '../core/director.ts';
 import { advanceDrains, type DrainWatch, straysOf } from '../core/drains.ts';
@@ -128,7 +129,7 @@ export function startDirector(options: DirectorOptions): Director {
   let balances: Balances = new Map();
   let followed: { stored: State['pools']; localAddresses: ReadonlySet<string> } | undefined;
 
-  const facts = (pools: Pools, drains: State['drains'], look: Look): DirectorFacts => {
+  const facts = (pools: Pools, drains: State['drains'], look: Look, headrooms = balances): DirectorFacts => {
     const localAddresses = new Set(look.addresses.map(({ address }) => address));
     return {
       pools,
@@ -139,7 +140,7 @@ export function startDirector(options: DirectorOptions): Director {
       listening: listeningFor(pools, localAddresses),
       localAddresses,
       tenures: tenuresOf(pools, look),
-      headrooms: balances,
+      headrooms,
       now: Date.now(),
       interface: options.interface,
       manageVip: options.manageVip,
@@ -169,16 +170,17 @@ export function startDirector(options: DirectorOptions): Director {
     return known;
   };
 
-  const balance = (pools: Pools, { services, addresses }: Look): void => {
-    balances = nextBalances(balances, pools, {
+  const balancesFor = (pools: Pools, { services, addresses }: Look): Balances =>
+    nextBalances(balances, pools, {
       ...options.cards(),
+      speeds: speedsOf(options.agents()),
       services,
       tenures,
+      standings: last?.standings,
       localAddresses: new Set(addresses.map(({ address }) => address)),
       now: Date.now(),
       steadyNow: steady(),
     });
-  };
 
   const listeningFor = (pools: Pools, localAddresses: ReadonlySet<string>): Map<string, boolean> => {
     const ids = new Map<string, ServiceId>();
@@ -299,7 +301,7 @@ export function startDirector(options: DirectorOptions): Director {
   const prepare = async (look: Look, blocked: Blocked, asked: ReadonlySet<string>) => {
     for (;;) {
       const now = state.get();
-      balance(poolsOf(now), look);
+      balances = balancesFor(poolsOf(now), look);
       const known = facts(poolsOf(now), now.drains, look);
       const standings: Standings = new Map();
       let began = steady();
@@ -373,7 +375,7 @@ export function startDirector(options: DirectorOptions): Director {
       const look = await lookAt(kernel, options.interface, Object.keys(state.get().ledger.sysctls));
       const now = state.get();
       const next = replacePools(now, pools, Date.now());
-      const known = facts(pools, next.drains, look);
+      const known = facts(pools, next.drains, look, balancesFor(pools, look));
       const desired = desiredDirector(known, standingsOf(pools, next.drains, known));
       return plan(desired, look, nextLedger(now.ledger, desired, look, kernel.bootId()), {
         role: 'director',

@@ -7,6 +7,7 @@ import {
   cardRate,
   cardRestarted,
   forgetMs,
+  lostShareOf,
   type MeteredCard,
   type Sample,
   type ServiceRate,
@@ -57,7 +58,7 @@ const lookMs = 1000;
 /** Thousands of services are looked at no oftener than 5 % of a core allows. */
 const lookShare = 20;
 
-/** By the clocks of both hosts, which may differ: more than this is taken for such a difference. */
+/** By the clocks of both hosts, which may differ: more than this is taken for such a difference, and says nothing. */
 const mostLateMs = 3000;
 
 interface RealServer {
@@ -119,7 +120,7 @@ export function startTraffic(options: TrafficOptions, steady = () => performance
         samples: withSample(before, { at, counters }, cardRestarted),
         connections,
         takenAt: steady(),
-        lateMs: Math.min(mostLateMs, Math.max(0, Date.now() - (clock ?? Date.now()))),
+        lateMs: latenessOf(clock),
       });
     },
     facts: () => {
@@ -148,11 +149,11 @@ export function startTraffic(options: TrafficOptions, steady = () => performance
       const now = steady();
       const own = cardRate(director, now - (director.at(-1)?.at ?? now));
       return {
-        ownCard: own && headroomCard(own),
+        ownCard: own && headroomCard(own, director),
         cards: new Map(
           [...realServers].flatMap(([name, { samples, takenAt, lateMs }]) => {
             const rate = cardRate(samples, now - takenAt + lateMs);
-            return rate ? [[name, headroomCard(rate)]] : [];
+            return rate ? [[name, headroomCard(rate, samples)]] : [];
           }),
         ),
       };
@@ -168,7 +169,18 @@ export function startTraffic(options: TrafficOptions, steady = () => performance
   };
 }
 
-function headroomCard({ speedMbit, txMbit, ageMs, ...of }: CardRate): HeadroomCard {
-  const packets = of.rxPacketsPerSecond + of.txPacketsPerSecond + of.lostPerSecond;
-  return { speedMbit, txMbit, ageMs, lostShare: packets > 0 ? of.lostPerSecond / packets : 0 };
+const headroomCard = (
+  { speedMbit, txMbit, ageMs }: CardRate,
+  samples: readonly Sample<MeteredCard>[],
+): HeadroomCard => ({
+  speedMbit,
+  txMbit,
+  ageMs,
+  lostShare: lostShareOf(samples),
+});
+
+/** How long a report was on its way, milliseconds; 0 where the clocks differ too much to tell. */
+function latenessOf(clock: number | undefined): number {
+  const late = Date.now() - (clock ?? Date.now());
+  return late > 0 && late <= mostLateMs ? late : 0;
 }

@@ -23,18 +23,22 @@ export function createAgentRegistry(
   now = Date.now,
 ): AgentRegistry {
   const agents = new Map<string, AgentRecord>(
-    Object.entries(document.get().agents).map(([name, report]) => [name, { report, lastReport: null }]),
+    Object.entries(document.get().agents).map(([name, { speedMbit, ...report }]) => [
+      name,
+      { report, lastReport: null, ...(speedMbit !== undefined && { speedMbit }) },
+    ]),
   );
   /** Machine that was last refused, by name: it reports every second, and is news once. */
   const refused = new Map<string, string>();
-  const save = (name: string, report: Report) => {
+  const save = (name: string, { report, speedMbit }: AgentRecord) => {
+    const said = { ...report, ...(speedMbit !== undefined && { speedMbit }) };
     document
-      .change((known) => ({ agents: { ...known.agents, [name]: report } }))
+      .change((known) => ({ agents: { ...known.agents, [name]: said } }))
       .catch((error: Error) => events.add('state-not-saved', error.message, { agent: name }));
   };
   return {
     all: () => agents,
-    report: (name, { card: _card, connections: _connections, doctor, ...report }) => {
+    report: (name, { card, connections: _connections, doctor, ...report }) => {
       const known = agents.get(name);
       if (known && known.report.machineId !== report.machineId) {
         const message = `another machine reports under the name "${name}" (from ${report.addresses[0] ?? 'no address'}; ${known.report.addresses[0] ?? 'another'} is known): give it a name of its own, or DELETE /v1/agents/${name} if the old machine is gone for good`;
@@ -43,10 +47,13 @@ export function createAgentRegistry(
         throw new CodedError('AGENT_OTHER_MACHINE', message);
       }
       const found = doctor ?? known?.doctor;
-      agents.set(name, { report, lastReport: now(), ...(found && { doctor: found }) });
+      const speedMbit = card ? card.speedMbit : known?.speedMbit;
+      const record = { report, lastReport: now(), ...(speedMbit && { speedMbit }), ...(found && { doctor: found }) };
+      agents.set(name, record);
       if (!known) events.add('agent-joined', `the agent ${name} reports for the first time`, { agent: name });
-      if (known && known.lastReport !== null && isDeepStrictEqual(weighty(known.report), weighty(report))) return;
-      if (!known || !isDeepStrictEqual(weighty(known.report), weighty(report))) save(name, report);
+      const isSame = known !== undefined && isDeepStrictEqual(weighty(known), weighty(record));
+      if (isSame && known.lastReport !== null) return;
+      if (!isSame) save(name, record);
       changed();
     },
     forget: async (name) => {
@@ -60,11 +67,12 @@ export function createAgentRegistry(
   };
 }
 
-/** The part of a report that weights depend on. */
-const weighty = ({ machineId, bootId, addresses, vips, leaving }: Report) => ({
+/** What weights depend on. */
+const weighty = ({ report: { machineId, bootId, addresses, vips, leaving }, speedMbit }: AgentRecord) => ({
   machineId,
   bootId,
   addresses,
   vips,
   leaving,
+  speedMbit,
 });

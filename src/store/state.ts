@@ -87,15 +87,17 @@ export const openState = (dir: string, changed?: (state: State) => void): Docume
   });
 
 export interface KnownAgents {
-  agents: Record<string, AgentRecord['report']>;
+  agents: Record<string, AgentRecord['report'] & { speedMbit?: number | undefined }>;
 }
+
+const knownAgent = reportSchema.extend({ speedMbit: z.number().positive().optional() });
 
 /** The last word of every agent, so that a restart does not wait for them: DIR/agents.json. */
 export const openAgents = (dir: string): Document<KnownAgents> =>
   openDocument<KnownAgents>({
     path: join(dir, 'agents.json'),
     version: 1,
-    schema: z.strictObject({ agents: z.record(nameSchema, reportSchema) }),
+    schema: z.strictObject({ agents: z.record(nameSchema, knownAgent) }),
     initial: { agents: {} },
   });
 

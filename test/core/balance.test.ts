@@ -22,6 +22,8 @@ const now = 1_000_000;
 const facts = {
   cards: new Map([['rs1', card(50)]]),
   ownCard: card(80),
+  speeds: new Map<string, number>(),
+  standings: undefined,
   localAddresses: new Set(['192.0.2.1']),
   services: new Map() as Services,
   tenures: new Map([['192.0.2.11', 0], ['192.0.2.1', 0]].map(([address, at]) => [tenureKey(vip, '80/tcp', String(address)), Number(at)])), // biome-ignore format: short
@@ -79,3 +81,27 @@ t.test('who has come in lately, or begins slowly, is not judged yet', async (t) 
     t.equal(weights?.get('rs1') !== weights?.get('director'), judged, `${slowStartMs} ${ms}`);
   }
 }); // biome-ignore format: short
+
+t.test('who fails and is held in is not judged: its card is empty because it fails', async (t) => {
+  const held = { weight: 100, serving: true, well: false, isHeldIn: true as const, reason: '' };
+  const standings = new Map([
+    [
+      'web',
+      {
+        ports: new Map([['80/tcp', { members: new Map([['rs1', held]]), notice: undefined, directorAnswers: false }]]),
+        realServers: new Map(),
+      },
+    ],
+  ]);
+  let balances = nextBalances(new Map(), pools(), { ...facts, standings });
+  for (let second = 1; second < 9; second++)
+    balances = nextBalances(balances, pools(), { ...facts, standings, steadyNow: second * 1000 });
+  t.strictSame(Object.fromEntries(balances.get('web')?.weights ?? []), { rs1: 1000, director: 1000 });
+});
+
+t.test('the speed of a silent card is the last that was known', async (t) => {
+  const ownCard = { ...card(50), speedMbit: 1000 };
+  const silent = { ...facts, ownCard, cards: new Map(), speeds: new Map([['rs1', 100]]) };
+  const { weights } = nextBalances(new Map(), pools(), silent).get('web') ?? {};
+  t.strictSame(Object.fromEntries(weights ?? []), { rs1: 100, director: 1000 });
+});

@@ -21,6 +21,7 @@ const member = (of: HeadroomCard | undefined, more: Partial<HeadroomMember> = {}
   weight: 100,
   isSteady: true,
   card: of,
+  lastSpeedMbit: undefined,
   kernelWeight: 0,
   ...more,
 });
@@ -79,7 +80,7 @@ t.test('without reports the weights go back to what is configured, in half a min
     busy,
   );
   t.strictSame(old.weights, silent.weights, 'old reports are none');
-  t.match(headroomWords(silent, 'a'), /nothing is known of its card/);
+  t.match(headroomWords(silent, 'a'), /nothing is heard of its card/);
   t.match(headroomWords(busy, 'a'), /^weight \d+ of 1000 by headroom: its card is 80 % full$/);
 });
 
@@ -96,6 +97,45 @@ t.test('a card whose speed nobody knows counts as one of the middle, and its loa
 t.test('who has just come in is not judged by its load', async (t) => {
   const of = looks(20, () => ({ a: member(card(50)), b: member(card(52)), c: member(card(1), { isSteady: false }) }));
   t.strictSame(weights(of), { a: 1000, b: 1000, c: 1000 });
+});
+
+t.test('a card that carries next to nothing beside most others gets no more than its configured share', async (t) => {
+  const others = { a: member(card(60)), b: member(card(61)), c: member(card(60)) };
+  const of = looks(60, () => ({ ...others, d: member(card(1)) }));
+  t.strictSame(weights(of), { a: 1000, b: 1000, c: 1000, d: 1000 });
+  t.match(headroomWords(of, 'd'), /its card is 1 % full, far less than most others: .*look at what it answers$/);
+  t.match(headroomWords(of, 'a'), /its card is 60 % full$/);
+  const after = looks(240, () => ({ ...others, d: member(card(1)) }), looks(60, () => ({ ...others, d: member(card(95)) }))); // biome-ignore format: short
+  t.ok((after.weights.get('d') ?? 0) > 950, 'also one that had little after it was busy with something else');
+  const busy = looks(30, () => ({ a: member(card(1)), b: member(card(1)), c: member(card(1)), d: member(card(60)) }));
+  t.ok((busy.weights.get('d') ?? 0) < 500, 'one that is fuller than all others has less');
+  t.match(headroomWords(busy, 'a'), /its card is 1 % full$/);
+});
+
+t.test('a card whose speed is not known is told from one that is silent, with what to do', async (t) => {
+  const of = looks(3, () => ({ a: member(card(50, { speedMbit: null })), b: member(undefined), c: member(card(50)) }));
+  t.match(headroomWords(of, 'a'), /its card does not know its own speed.*: set speedMbit in its agent's config$/);
+  t.match(headroomWords(of, 'a', true), /: set speedMbit in the controller's config$/);
+  t.match(headroomWords(of, 'b'), /: nothing is heard of its card$/);
+});
+
+t.test('after a start a slow card keeps its small share, though its own agent is silent', async (t) => {
+  const fast = member(card(500, { speedMbit: 1000 }), { kernelWeight: 1000 });
+  const silent = member(undefined, { lastSpeedMbit: 100, kernelWeight: 100 });
+  const of = looks(300, () => ({ a: fast, b: fast, c: silent }));
+  t.strictSame(weights(of), { a: 1000, b: 1000, c: 100 });
+});
+
+t.test('who was out when a controller starts stands at the middle of the others', async (t) => {
+  const there = member(card(50), { kernelWeight: 100 });
+  const of = looks(1, () => ({ a: there, b: there, c: member(card(0), { isSteady: false }) }));
+  t.strictSame(weights(of), { a: 1000, b: 1000, c: 1000 });
+});
+
+t.test('another configured weight counts at once', async (t) => {
+  const before = looks(5, () => ({ a: member(card(50)), b: member(card(50)) }));
+  const members = new Map(Object.entries({ a: member(card(50)), b: member(card(50), { weight: 10 }) }));
+  t.ok((nextHeadroom(before, members, before.at + 10).weights.get('b') ?? 1000) <= 100);
 });
 
 t.test('a controller that starts anew goes on with the shares that the kernel has', async (t) => {
@@ -136,6 +176,7 @@ const memberArb: fc.Arbitrary<HeadroomMember> = fc.record({
   weight: fc.constantFrom(1, 7, 100, 65535),
   isSteady: fc.boolean(),
   card: fc.option(cardArb, { nil: undefined }),
+  lastSpeedMbit: fc.constantFrom(undefined, 100, 1000),
   kernelWeight: fc.constantFrom(0, 1, 500, 1000, 65535),
 });
 holds(

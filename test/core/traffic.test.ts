@@ -6,6 +6,7 @@ import {
   cardRate,
   cardRestarted,
   freshMs,
+  lostShareOf,
   type MeteredCard,
   type Sample,
   serviceRate,
@@ -40,6 +41,14 @@ const rate = (more: Partial<CardRate> = {}): CardRate => ({
   fuller: 'tx',
   ageMs: 0,
   ...more,
+});
+
+t.test('what is lost on the way in says nothing of how full a card is on the way out', async (t) => {
+  const before = at(1000, { rxLost: 100, txLost: 1, txPackets: 500 });
+  t.equal(lostShareOf([before, at(2000, { rxLost: 900, txLost: 1, txPackets: 600 })]), 0);
+  t.equal(lostShareOf([before, at(2000, { rxLost: 100, txLost: 26, txPackets: 575 })]), 0.25);
+  t.equal(lostShareOf([before, at(2000, { rxLost: 100, txLost: 1, txPackets: 500 })]), 0);
+  t.equal(lostShareOf([before]), 0);
 });
 
 t.test('a rate is what came between two looks, against the speed of the fuller direction', async (t) => {

@@ -382,6 +382,23 @@ t.test(
   },
 );
 
+t.test('what a change of the balance would do to the weights is told before', async (t) => {
+  const site = await runningSite(t);
+  const pool = web({ rs1, rs2 });
+  await site.put(pool);
+  await site.reconciled();
+  const weightsOf = async (document: object) =>
+    (await site.director.planFor(poolsSchema.parse(document))).flatMap((step) =>
+      'destination' in step ? step.destination.weight : [],
+    );
+  const balanced = web({ rs1, rs2 }, { balance: 'headroom' });
+  t.strictSame(await weightsOf(balanced), [1000, 1000]);
+  await site.put(balanced);
+  await site.waitFor('the weights by headroom', () => weights(site.kernel)[rs1.address] === 1000);
+  t.strictSame(await weightsOf(pool), [100, 100]);
+  t.strictSame(await weightsOf(balanced), []);
+});
+
 t.test('who comes in begins slowly, and that is neither drift nor news', async (t) => {
   const site = await runningSite(t);
   await site.put(web({ rs1, rs2: { ...rs2, state: 'drain' } }, { slowStartMs: 1500 }));

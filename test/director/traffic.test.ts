@@ -73,6 +73,17 @@ t.test('of an agent that falls silent there are no figures, and after a minute n
   t.equal(book.facts().cards.size, 0);
 });
 
+t.test('a clock that is far off says nothing of how late a report is', async (t) => {
+  const { book } = start(t);
+  const lateness = (clock: number) => {
+    book.take('rs1', { card: card(0), clock });
+    book.take('rs1', { card: card(1000, { txBytes: 1000 }), clock });
+    return book.cards().cards.get('rs1')?.ageMs ?? Number.NaN;
+  };
+  t.ok(lateness(Date.now() - 2000) >= 2000);
+  for (const off of [-60_000, -4000, 5000]) t.equal(lateness(Date.now() + off), 0, `${off} ms`);
+});
+
 t.test('an agent that reports no card has none', async (t) => {
   const { book } = start(t);
   book.take('rs1', { card: card(0) });

@@ -93,7 +93,7 @@ t.test('without reports the weights go back to what is configured, and no server
   for (const agent of agents.values()) await agent.end('SIGKILL');
   const before = await shareOf2();
   await until(
-    async () => /nothing is known of its card/.test((await api.status('web')).pools.web?.realServers.rs2?.reason ?? ''),
+    async () => /nothing is heard of its card/.test((await api.status('web')).pools.web?.realServers.rs2?.reason ?? ''),
     'the silence to count',
   );
   await until(async () => (await shareOf2()) > before + 0.1, 'the shares to come nearer');

@@ -89,6 +89,26 @@ t.test('whatever weights depend on wakes the reconciler and is saved', async (t)
   }
 });
 
+t.test('the speed of a card is kept for the next start; one that is not known any more is not', async (t) => {
+  const { agents, counts, saved, folder } = registry(t);
+  const counters = { rxBytes: 0, txBytes: 0, rxPackets: 0, txPackets: 0, rxLost: 0, txLost: 0, at: 1 };
+  const card = (speedMbit: number | null) => ({ interface: 'eth0', mac: '02:00:00:00:00:01', speedMbit, ...counters });
+  const speed = () => registry(t, folder).agents.all().get('rs1')?.speedMbit;
+  agents.report('rs1', report({ card: card(100) }));
+  agents.report('rs1', report({ card: { ...card(100), txBytes: 5 } }));
+  t.equal(counts.changed, 1, 'bytes are no news');
+  await saved();
+  t.equal(speed(), 100);
+  agents.report('rs1', report());
+  agents.report('rs1', report({ card: card(1000) }));
+  t.equal(counts.changed, 2);
+  await saved();
+  t.equal(speed(), 1000);
+  agents.report('rs1', report({ card: card(null) }));
+  await saved();
+  t.equal(speed(), undefined);
+});
+
 t.test('the first report after a restart wakes the reconciler though it says nothing new', async (t) => {
   const before = registry(t);
   before.agents.report('rs1', report());

@@ -91,6 +91,7 @@ async function main(): Promise<void> {
           vips: {},
           problems,
           interface: undefined,
+          repliesBy: undefined,
           mtu: undefined,
         }),
       )

@@ -6,6 +6,7 @@ import {
   type HostFacts,
   interfaceOf,
   type Listeners,
+  repliesBy,
   reversePathKeys,
   suppressionKeys,
   vipReports,
@@ -28,7 +29,9 @@ export interface HostPass {
   problems: string[];
   /** The interface that carries this host's address; undefined while there is none. */
   interface: string | undefined;
-  /** Of that interface, in bytes. */
+  /** The one by which replies leave, whose traffic counts. */
+  repliesBy: string | undefined;
+  /** Of the former, in bytes. */
   mtu: number | undefined;
   steps: Step[];
 }
@@ -133,10 +136,11 @@ function lookAround(options: HostOptions, wanted: AgentDesired): { host: HostFac
   return { host, actual: { services: new Map(), addresses: onLo, sysctls, routes } };
 }
 
-function cardOf(wanted: AgentDesired, host: HostFacts): Pick<HostPass, 'interface' | 'mtu'> {
+function cardOf(wanted: AgentDesired, host: HostFacts): Pick<HostPass, 'interface' | 'repliesBy' | 'mtu'> {
   const [first] = wanted.vips;
   const name = first ? interfaceOf(first.address, host) : host.interface;
-  return { interface: name, mtu: host.links.find((link) => link.name === name)?.mtu };
+  const replies = first ? repliesBy(first.vip, first.address, host) : name;
+  return { interface: name, repliesBy: replies, mtu: host.links.find((link) => link.name === name)?.mtu };
 }
 
 /** Asks the kernel once for each address and protocol. */

@@ -5,8 +5,17 @@ import type { AgentDesired, Report } from '../src/schema.ts';
 
 /** What goes through this host: the half of the traffic that the director never sees. */
 export interface Meter {
-  /** Never throws: what cannot be read is left out, and told. */
-  read(interfaceName: string | undefined, vips: AgentDesired['vips']): Pick<Report, 'card' | 'connections'>;
+  /**
+   * Never throws: what cannot be read is left out, and told.
+   *
+   * @param replies the interface by which they leave
+   * @param own the one with the host's address, by whose Ethernet address the host is known
+   */
+  read(
+    replies: string | undefined,
+    own: string | undefined,
+    vips: AgentDesired['vips'],
+  ): Pick<Report, 'card' | 'connections'>;
 }
 
 /** Tens of thousands of sockets take a while to list: no oftener than 5 % of a core allows. */
@@ -39,15 +48,18 @@ export function createMeter(
     listAt = began + (steady() - began) * listShare;
   };
 
+  const cardAt = (name: string | undefined) => (name === undefined ? undefined : kernel.card(name));
+
   return {
-    read: (interfaceName, vips) => {
+    read: (replies, own, vips) => {
       try {
         list(vips);
         const at = steady();
-        const counters = interfaceName === undefined ? undefined : kernel.card(interfaceName);
-        const speed = speedMbit ?? kernel.cardSpeed(interfaceName ?? '') ?? null;
+        const counters = cardAt(replies);
+        const speed = speedMbit ?? kernel.cardSpeed(replies ?? '') ?? null;
+        const mac = (own === replies ? undefined : cardAt(own)?.mac) ?? counters?.mac;
         return {
-          ...(counters && { card: { ...counters, speedMbit: speed, at } }),
+          ...(counters && mac && { card: { ...counters, mac, speedMbit: speed, at } }),
           ...(connections && { connections }),
         };
       } catch (error) {

@@ -146,7 +146,7 @@ export function startAgent({
         const told = await controller
           .report({
             ...next,
-            ...meter.read(last.interface, memory.get().desired.vips),
+            ...meter.read(last.repliesBy, last.interface, memory.get().desired.vips),
             ...doctor.told(last.vips),
             clock: Date.now(),
           })

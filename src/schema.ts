@@ -302,7 +302,7 @@ export const reportSchema = z.object({
   mtu: z.number().int().min(0).max(1_000_000).optional(),
   /** The host's own clock, milliseconds since the epoch. */
   clock: z.number().int().optional(),
-  /** Of the interface that carries the host's address. */
+  /** By which replies leave; the Ethernet address is of the interface that carries the host's address. */
   card: cardSchema.optional(),
   /** Established connections by VIP and port, such as { "192.0.2.100": { "80/tcp": 12 } }. */
   connections: z.record(z.string().refine(isAddress), z.record(z.string().max(20), count)).optional(),

@@ -102,6 +102,16 @@ export function interfaceOf(address: string, host: HostFacts): string | undefine
   return host.interface ?? host.addresses.find((a) => a.address === address && a.interface !== 'lo')?.interface;
 }
 
+/** Interface by which replies leave: that of the default route, where it is another one than carries `address`. */
+export function repliesBy(vip: string, address: string, host: HostFacts): string | undefined {
+  const name = interfaceOf(address, host);
+  const defaults = defaultRoutes(familyOf(vip), host);
+  return defaults.length === 0 || defaults.some((route) => route.interface === name) ? name : defaults[0]?.interface;
+}
+
+const defaultRoutes = (family: string, { routes }: HostFacts) =>
+  routes.filter(({ prefix, destination }) => prefix === 0 && familyOf(destination) === family);
+
 /** "never": the VIP must not be on this host. "not-yet": nothing is added, and nothing taken away, until it can be. */
 interface Refusal {
   kind: 'never' | 'not-yet';
@@ -201,7 +211,7 @@ function droppedBy(
   if (name === undefined || familyOf(vip) === 'ipv6') return undefined;
   const keys = reversePathKeys(name);
   if (Math.max(...keys.map((key) => Number(sysctls.get(key) ?? 0))) !== 1) return undefined;
-  const defaults = host.routes.filter(({ prefix, destination }) => prefix === 0 && familyOf(destination) === 'ipv4');
+  const defaults = defaultRoutes('ipv4', host);
   if (defaults.length === 0 || defaults.some((route) => route.interface === name)) return undefined;
   const mend = keys.map((key) => `sysctl -w ${key}=2`).join('; ');
   return `its default route is by ${defaults[0]?.interface}, and rp_filter=1 drops clients' packets that come in by ${name}: ${mend}`;

@@ -141,6 +141,17 @@ t.test("the interface is the one that carries the real server's address, or the 
   t.match(configured.done()[2], 'eth1.arp_ignore=1');
 });
 
+t.test('replies leave by the default route: by another card than requests come in, where it leads there', async (t) => {
+  const host = createHost(t);
+  t.match(await host.want([vip]), { interface: 'eth0', repliesBy: 'eth0' });
+  const through = (...names: string[]) => {
+    host.kernel.routes = () => names.map((name) => ({ destination: '0.0.0.0', prefix: 0, interface: name, gateway: true })); // biome-ignore format: short
+    return host.pass();
+  };
+  t.match(await through('eth1'), { interface: 'eth0', repliesBy: 'eth1' });
+  t.match(await through('eth1', 'eth0'), { interface: 'eth0', repliesBy: 'eth0' });
+});
+
 t.test('what may never be a VIP here is refused with the reason, and nothing is done', async (t) => {
   const cases: [string, (host: Host) => void, RegExp][] = [
     [

@@ -274,6 +274,7 @@ t.test('a report is cut to what the controller takes', async (t) => {
     vips: {},
     problems,
     interface: 'eth0',
+    repliesBy: 'eth0',
     mtu: 1500,
   });
   t.ok(reportSchema.safeParse(report).success);

@@ -40,7 +40,11 @@ const brief = z.object({
   fullInDays: z.number().nullable(),
   withoutLargestPeakPercent: percent,
 });
-const capacity = z.looseObject({ cards: z.record(z.string(), z.number().nullable()), words: z.string() });
+const capacity = z.looseObject({
+  capacityMbit: z.number().nullish(),
+  cards: z.record(z.string(), z.number().nullable()),
+  words: z.string(),
+});
 export type Capacity = z.infer<typeof capacity>;
 
 const head = {

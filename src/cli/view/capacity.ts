@@ -82,7 +82,13 @@ export function planLines(plan: CapacityPlan, { pool, requestShare }: Wanted): L
     lines.push(
       `  ${pool.name.padEnd(20)} has ${counted(have.servers, 'real server')} in service with ${speedText(have.mbit)} together: ${missingText(have)}`,
     );
-    if (pool.balance === 'weights' && new Set([...Object.values(pool.capacity.cards), cardMbit]).size > 1)
+    const { capacityMbit } = pool.capacity;
+    if (pool.balance === 'weights' && capacityMbit && capacityMbit < 0.95 * have.mbit)
+      lines.push(
+        `                       with the present weights only ${speedText(capacityMbit)} before the first card is full: give weights in the`,
+        '                       ratio of the cards\' speeds, or "balance": "headroom"',
+      );
+    else if (pool.balance === 'weights' && new Set([...Object.values(pool.capacity.cards), cardMbit]).size > 1)
       lines.push(
         '                       its cards differ: this holds with weights in the ratio of their speeds, or "balance": "headroom"',
       );

@@ -100,7 +100,7 @@ export function capacityOf(
     peak: peak ? { mbit: peak.mbit, percent: percentOf(peak.mbit, capacityMbit), on: dateOf(peak.day) } : null,
     forecast: forecastOf(trend, capacityMbit),
     withoutLargest: room ? without(pool, members, room, past) : null,
-    cards: Object.fromEntries(members.map((member) => [member.name, usableOf(member)])),
+    cards: usableOf(pool.balance, members),
   };
   return { ...of, words: wordsOf(of, members) };
 }
@@ -136,8 +136,9 @@ function wordsOf(of: Omit<PoolCapacity, 'words'>, members: readonly Member[]): s
   const { capacityMbit, carriedMbit, fullPercent, first, peak, forecast, withoutLargest } = of;
   if (members.length === 0) return 'no real server is in service: there is nothing to fill';
   if (capacityMbit === null || !first || !withoutLargest) {
-    const names = members.filter(({ speedMbit }) => speedMbit === null).map(({ name }) => name);
-    return `how full it is cannot be said: the speed of the card of ${listed(names)} is not known; its agent reports it, or has the setting speedMbit`;
+    const unknown = members.filter(({ speedMbit }) => speedMbit === null);
+    const whose = unknown.every(({ isLocal }) => isLocal) ? "the controller's" : "its agent's";
+    return `how full it is cannot be said: the speed of the card of ${listed(unknown.map(({ name }) => name))} is not known; set speedMbit in ${whose} config where a card does not tell`;
   }
   const unheard = members.filter(({ txMbit }) => txMbit === null).map(({ name }) => name);
   return [
@@ -157,8 +158,18 @@ const listed = (names: readonly string[]): string =>
 const loadOf = (member: Member | undefined): number | null =>
   member?.speedMbit && member.txMbit !== null ? round1((member.txMbit / member.speedMbit) * 100) : null;
 
-const usableOf = ({ speedMbit, ownMbit }: Member): number | null =>
-  speedMbit === null ? null : round(Math.max(0, speedMbit - ownMbit));
+/** With balance "headroom" a card of a smaller weight is never filled. */
+function usableOf(balance: Pool['balance'], members: readonly Member[]): PoolCapacity['cards'] {
+  const top = Math.max(...members.map(({ weight }) => weight));
+  const most = ({ speedMbit, weight }: Member) =>
+    speedMbit !== null && balance === 'headroom' ? (speedMbit * weight) / top : speedMbit;
+  return Object.fromEntries(
+    members.map((member) => {
+      const mbit = most(member);
+      return [member.name, mbit === null ? null : round(Math.max(0, mbit - member.ownMbit))];
+    }),
+  );
+}
 
 const percentOf = (mbit: number, capacityMbit: number | null): number | null =>
   capacityMbit ? round1((mbit / capacityMbit) * 100) : null;

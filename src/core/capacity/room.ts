@@ -13,6 +13,8 @@ export interface Member {
   /** Of that, and of what usually leaves, what no client of the pool gets: the director's own ports. */
   ownMbit: number;
   usualMbit: number;
+  /** It is the director itself. */
+  isLocal: boolean;
 }
 
 /** How much a pool can send. */
@@ -41,8 +43,8 @@ export function membersOf(
   });
   const others = found.filter(({ isLocal, txMbit }) => !isLocal && txMbit !== null);
   const otherWeights = others.reduce((sum, { kernelWeight }) => sum + kernelWeight, 0);
-  return found.map(({ isLocal, kernelWeight, ...member }) => {
-    if (!isLocal || otherWeights === 0) return member;
+  return found.map(({ kernelWeight, ...member }) => {
+    if (!member.isLocal || otherWeights === 0) return member;
     // By its weight it sends so much of the pool; the rest is PHP, requests on their way, and so on.
     const share = kernelWeight / otherWeights;
     const own = Math.max(0, (member.txMbit ?? 0) - carriedBy(others) * share);

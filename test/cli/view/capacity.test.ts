@@ -58,6 +58,13 @@ t.test('it says when there is enough, and what it does not know', async (t) => {
     last({ pool: pool({ rs1: 100, rs2: 20 }, 'weights') }),
     /its cards differ: this holds with weights in the ratio/,
   );
+  const halves = pool({ rs1: 100, rs2: 100 }, 'weights');
+  const uneven = { ...halves, capacity: { ...halves.capacity, capacityMbit: 150 } };
+  t.match(lines({ pool: uneven, peakMbit: 150 })?.slice(-3), [
+    /together: enough while none fails/,
+    /with the present weights only 150 Mbit\/s before the first card is full/,
+    /ratio of the cards' speeds/,
+  ]);
   t.match(last({ pool: pool({ rs1: 100, rs2: 100 }, 'weights') }), /2 real servers in service/);
 });
 

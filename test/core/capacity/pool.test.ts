@@ -110,7 +110,7 @@ t.test('with balance "weights" the pool is full when the first card is', async (
 
 t.test('a weight below the others leaves room in a card that the pool does not use', async (t) => {
   const of = capacity({ rs1: { card: card(50) }, rs2: { card: card(25), weight: 50 } }, 'headroom');
-  t.match(of, { capacityMbit: 150, carriedMbit: 75, fullPercent: 50 });
+  t.match(of, { capacityMbit: 150, carriedMbit: 75, fullPercent: 50, cards: { rs1: 100, rs2: 50 } });
 });
 
 t.test('a director that is a real server counts with what its card has left', async (t) => {
@@ -152,8 +152,10 @@ t.test('what is not known is named', async (t) => {
     fullPercent: null,
     cards: { rs1: 100, a: null },
     forecast: { state: 'not-known' },
-    words: /^how full it is cannot be said: the speed of the card of a, b, c and 1 more is not known; .* speedMbit$/,
+    words:
+      /^how full it is cannot be said: the speed of the card of a, b, c and 1 more is not known; set speedMbit in its agent's config/,
   });
+  t.match(capacity({ rs1: { card: card(30) }, own: { card: card(5, null), isLocal: true } }).words, /of own is not known; set speedMbit in the controller's config/); // biome-ignore format: short
   t.match(capacity({ rs1: { card: card(30) }, rs2: { card: card(null, 100, 30) } }), {
     capacityMbit: 200,
     first: { loadPercent: 30 },

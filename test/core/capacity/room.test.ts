@@ -10,6 +10,7 @@ const member = (name: string, more: Partial<Member> = {}): Member => ({
   txMbit: 10,
   ownMbit: 0,
   usualMbit: 10,
+  isLocal: false,
   ...more,
 });
 

@@ -3,6 +3,7 @@ import type { Agents } from '../core/agents.ts';
 import {
   adjacencyFinding,
   agentFinding,
+  cardSpeedFinding,
   clockFinding,
   defaultRouteFinding,
   lanFinding,
@@ -140,8 +141,13 @@ async function examineRealServers(
     of(adjacencyFinding(neighbor, name));
     of(mtuFinding(neighbor, { director: mtu, realServer: report?.mtu }, name));
   }
+  const followed = new Set(
+    Object.values(pools).flatMap((pool) => (pool.balance === 'headroom' ? Object.keys(pool.realServers) : [])),
+  );
   for (const rs of new Set([...members.values()].map((member) => member.name))) {
-    const { report, lastReport = null, doctor } = agents.get(rs) ?? {};
+    const { report, lastReport = null, doctor, speedMbit = null } = agents.get(rs) ?? {};
+    if (followed.has(rs))
+      found.push({ ...cardSpeedFinding(rs, lastReport === null ? undefined : speedMbit), host: rs });
     const skew = report?.clock !== undefined && lastReport !== null ? report.clock - lastReport : undefined;
     found.push(
       { ...clockFinding(rs, skew), host: rs },

@@ -133,6 +133,15 @@ t.test('clock, MTU and default route are as the agent reports them', async (t) =
   t.match(of('rs1', 'default-route'), [{ level: 'problem', what: /through the director \(192\.0\.2\.1\)/ }]);
 });
 
+t.test('where shares follow the cards, a card that does not tell its speed is a finding', async (t) => {
+  const agents = new Map([['rs1', { ...recordOf(), speedMbit: 100 }], ['rs2', recordOf()]]); // biome-ignore format: a table
+  const followed = { ...pools, web: { ...pools.web!, balance: 'headroom' as const } };
+  const of = await look({ agents, pools: followed });
+  t.match(of('rs1', 'card-speed'), [{ level: 'ok' }]);
+  t.match(of('rs2', 'card-speed'), [{ level: 'warning' }]);
+  t.strictSame((await look({ agents }))('rs2', 'card-speed'), []);
+});
+
 t.test('silent probes of a fit real server: its own address is tried, once, and only then', async (t) => {
   const agents = new Map([['rs1', recordOf()]]);
   for (const [error, level] of [

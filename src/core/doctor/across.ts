@@ -159,6 +159,29 @@ export function clockFinding(name: string, skewMs: number | undefined): Finding 
   };
 }
 
+/**
+ * Of a real server in a pool with balance "headroom".
+ *
+ * @param speedMbit null: its card does not tell, and nobody has configured it; undefined: no agent speaks
+ */
+export function cardSpeedFinding(name: string, speedMbit: number | null | undefined): Finding {
+  const check = 'card-speed';
+  const why =
+    'balance "headroom" compares how full the cards are; one whose speed is not known counts like those of the middle, and its share does not follow its load (virtual cards often do not tell)';
+  if (speedMbit === undefined)
+    return { check, level: 'unknown', what: `no agent speaks for ${name}, nor for its card`, why, fix: [] };
+  if (speedMbit !== null) return fine(check, `the card of ${name} has ${speedMbit} Mbit/s`, why);
+  return {
+    check,
+    level: 'warning',
+    what: `the card of ${name} does not tell its speed`,
+    why,
+    fix: [
+      `# in the config of dsr-agent on ${name}: "speedMbit": 1000 (what its provider or switch gives it), then restart it`,
+    ],
+  };
+}
+
 /** @param gateways of the real server; undefined: no agent speaks */
 export function defaultRouteFinding(
   name: string,

@@ -2,6 +2,7 @@ import t from 'tap';
 import {
   adjacencyFinding,
   agentFinding,
+  cardSpeedFinding,
   clockFinding,
   defaultRouteFinding,
   lanFinding,
@@ -76,6 +77,12 @@ t.test('a clock may differ by two seconds', async (t) => {
     fix: [/set-ntp true/],
   });
   t.match(clockFinding('rs1', -5000), { what: "the clock of rs1 is 5.0 s behind the director's" });
+});
+
+t.test('a card tells its speed, or does not and what is to be done is told', async (t) => {
+  const levels = [100, null, undefined].map((speed) => cardSpeedFinding('rs1', speed).level);
+  t.same(levels, ['ok', 'warning', 'unknown']);
+  t.match(cardSpeedFinding('rs1', null).fix, [/dsr-agent on rs1: "speedMbit": 1000/]);
 });
 
 t.test('the default route leads elsewhere than through the director', async (t) => {

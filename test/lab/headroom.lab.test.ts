@@ -3,6 +3,7 @@ import t from 'tap';
 import type { Host, Program } from '../../infra/lab/host.ts';
 import { vip } from '../../infra/lab/hosts.ts';
 import { startFiles } from '../../infra/lab/parts.ts';
+import type { TrafficView } from '../../src/core/traffic.ts';
 import type { PoolText } from './api.ts';
 import { ipvs } from './kernel.ts';
 import { makeSite } from './site.ts';
@@ -73,6 +74,20 @@ t.test('how full the pool is, and whose card is full first, is what the kernel c
   t.strictSame(cards, { rs1: mbit, rs2: mbit });
   t.ok(Math.abs((fullPercent ?? 0) - (carriedMbit / (2 * mbit)) * 100) < 0.1, `${fullPercent} % of ${carriedMbit}`);
   t.equal(withoutLargest?.capacityMbit, mbit);
+});
+
+t.test('where replies leave by a second card, that is the one whose traffic counts', async (t) => {
+  const cardOfRs1 = async () =>
+    (await api.call<{ traffic: TrafficView }>('GET', '/v1/status')).body.traffic.realServers.rs1?.interface;
+  t.equal(await cardOfRs1(), 'eth0');
+  const [{ dst, gateway = '' } = {}] = JSON.parse((await rs1.exec(['ip', '-j', 'route', 'show', 'default'])).stdout);
+  await rs1.exec([
+    ...['sh', '-ec'],
+    'ip link add uplink type veth peer name far; ip link set uplink up; ip link set far up; ip addr add 198.51.100.11/24 dev uplink; ip route replace default via 198.51.100.1 dev uplink',
+  ]);
+  await until(async () => (await cardOfRs1()) === 'uplink', 'the card of the default route');
+  await rs1.exec(['sh', '-ec', `ip link del uplink${dst ? `; ip route replace default via ${gateway}` : ''}`]);
+  await until(async () => (await cardOfRs1()) === 'eth0', 'its own card again');
 });
 
 t.test('a controller that is killed leaves the weights, and the next one goes on from them', async (t) => {

@@ -1,8 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { Agents } from '../core/agents.ts';
-import { speedsOf } from '../core/agents.ts';
+import { type Agents, speedsOf } from '../core/agents.ts';
 import { type Balances, nextBalances } from '../core/balance.ts';
 import { type Desired, type DirectorFacts, desiredDirector } from '../core/director.ts';
 import { advanceDrains, type DrainWatch, straysOf } from '../core/drains.ts';

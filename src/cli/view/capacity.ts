@@ -79,14 +79,16 @@ export function planLines(plan: CapacityPlan, { pool, requestShare }: Wanted): L
     `                       one of at least ${speedText(proxy.leastMbit)}${usual}, or ${counted(proxy.proxies, 'proxy').replace('proxys', 'proxies')} with a card of ${card} each`,
   );
   if (pool && have) {
-    lines.push(
-      `  ${pool.name.padEnd(20)} has ${counted(have.servers, 'real server')} in service with ${speedText(have.mbit)} together: ${missingText(have)}`,
-    );
     const { capacityMbit } = pool.capacity;
-    if (pool.balance === 'weights' && capacityMbit && capacityMbit < 0.95 * have.mbit)
+    const held =
+      pool.balance === 'weights' && capacityMbit && capacityMbit < 0.95 * have.mbit ? capacityMbit : undefined;
+    lines.push(
+      `  ${pool.name.padEnd(20)} has ${counted(have.servers, 'real server')} in service with ${speedText(have.mbit)} together: ${held ? 'evenly filled, ' : ''}${missingText(have)}`,
+    );
+    if (held)
       lines.push(
-        `                       with the present weights only ${speedText(capacityMbit)} before the first card is full: give weights in the`,
-        '                       ratio of the cards\' speeds, or "balance": "headroom"',
+        `                       with the present weights the first card is full at ${speedText(held)}: ${held * (plan.fillPercent / 100) < peakMbit ? 'too little' : 'enough while none fails'};`,
+        '                       evenly with weights in the ratio of the cards\' speeds, or "balance": "headroom"',
       );
     else if (pool.balance === 'weights' && new Set([...Object.values(pool.capacity.cards), cardMbit]).size > 1)
       lines.push(

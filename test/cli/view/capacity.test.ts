@@ -60,11 +60,13 @@ t.test('it says when there is enough, and what it does not know', async (t) => {
   );
   const halves = pool({ rs1: 100, rs2: 100 }, 'weights');
   const uneven = { ...halves, capacity: { ...halves.capacity, capacityMbit: 150 } };
-  t.match(lines({ pool: uneven, peakMbit: 150 })?.slice(-3), [
-    /together: enough while none fails/,
-    /with the present weights only 150 Mbit\/s before the first card is full/,
-    /ratio of the cards' speeds/,
+  const withUneven = (peakMbit: number) => lines({ pool: uneven, peakMbit })?.slice(-3);
+  t.match(withUneven(150), [
+    /together: evenly filled, enough while none fails/,
+    /with the present weights the first card is full at 150 Mbit\/s: too little;/,
+    /evenly with weights in the ratio of the cards' speeds/,
   ]);
+  t.match(withUneven(100)?.[1], /full at 150 Mbit\/s: enough while none fails;/);
   t.match(last({ pool: pool({ rs1: 100, rs2: 100 }, 'weights') }), /2 real servers in service/);
 });
 

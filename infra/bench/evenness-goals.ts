@@ -23,7 +23,7 @@ interface Case {
   chance: number;
   /** How much less good than the best of the others; below 0: better. */
   behind: number;
-  /** The least good of the others, so too. */
+  /** The least good of the others behind the best of all, headroom with it. */
   lastBehind: number;
 }
 
@@ -99,7 +99,7 @@ function caseOf(
     best,
     chance: chanceIn(values),
     behind: behind(is),
-    lastBehind: behind(last),
+    lastBehind: behind(last) - Math.min(0, behind(is)),
   };
 }
 
@@ -135,12 +135,14 @@ function staysUnder(limit: number, cases: readonly Case[]): Goal {
   return { what: 'with equal cards', goal: `it is under ${limit} %`, measured, met: missed.length === 0 };
 }
 
-/** Where it is better than every other, whatever chance is. */
+/** Where it is better than every other, and where by more than chance. */
 function outright(cases: readonly Case[], plan: Plan): string[] {
   const known = cases.filter(({ unmeasured }) => unmeasured.length === 0);
+  const clear = known.filter(({ behind, chance }) => -behind > chance).length;
+  const clearly = plan.rounds > 1 ? `, by more than chance in ${clear}` : '';
   const others = known.filter(({ behind }) => behind >= 0);
   const except = others.length > 0 ? `, not ${others.map((one) => wordsOf(one, plan)).join(', ')}` : '';
-  return [`outright in ${known.length - others.length} of ${cases.length} cases${except}`];
+  return [`outright in ${known.length - others.length} of ${cases.length} cases${clearly}${except}`];
 }
 
 /** Where chance goes so far that no stock scheduler would miss the goal either. */
